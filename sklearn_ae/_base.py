@@ -1,0 +1,663 @@
+"""What every autoencoder of the package shares: validate, start, train, encode, decode, score."""
+
+import math
+import warnings
+from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    RealNotInt,
+    StrOptions,
+)
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+from skorch.dataset import ValidSplit
+
+from ._linear_start import linear_start
+from ._losses import LOSSES, ReconstructionLoss
+from ._networks import ACTIVATIONS, plain_autoencoder, residual_autoencoder
+from ._training import SCHEDULES, AutoencoderNet, EpochTasks, StandardizedRows
+
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
+}
+
+# Entries of the largest array that inference makes beside its result.
+CHUNK_ENTRIES = 2**21
+
+# What a key of net_params would override: the parameter to use instead.
+OWN_NET_PARAMS = {
+    "module": "hidden_layer_sizes",
+    "criterion": "loss",
+    "optimizer": "optimizer",
+    "lr": "learning_rate",
+    "schedule": "schedule",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "train_split": "validation_fraction",
+    "n_iter_no_change": "n_iter_no_change",
+    "tol": "tol",
+    "keep_start": "linear_start",
+    "warm_start": "warm_start",
+    "device": "device",
+    "verbose": "verbose",
+}
+
+
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
+    """Base class of the autoencoders; see `AutoencoderTransformer` for the parameters."""
+
+    _parameter_constraints: dict = {
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "code_activation": [StrOptions(set(ACTIVATIONS))],
+        "output_activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "linear_start": ["boolean", StrOptions({"auto"})],
+        "loss": [StrOptions(set(LOSSES))],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "clip": ["boolean"],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": [Options(Integral, {0, 1, 2})],
+        "net_params": [dict, None],
+    }
+
+    @abstractmethod
+    def __init__(
+        self,
+        n_components,
+        *,
+        hidden_layer_sizes,
+        activation,
+        code_activation,
+        output_activation,
+        linear_start,
+        loss,
+        optimizer,
+        learning_rate,
+        schedule,
+        weight_decay,
+        batch_size,
+        max_epochs,
+        early_stopping,
+        validation_fraction,
+        n_iter_no_change,
+        tol,
+        clip,
+        warm_start,
+        device,
+        random_state,
+        verbose,
+        net_params,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.linear_start = linear_start
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.clip = clip
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.net_params = net_params
+
+    # ------------------------------------------------------------------ training
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Fit the autoencoder to X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows of finite numbers.
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its range, if parameters contradict each other, or
+            if X is not an array of finite numbers with two rows or more. The estimator is
+            then as it was before.
+        """
+        with as_before_on_error(self):
+            warm = self.warm_start and hasattr(self, "net_")
+            X = self._check_training_rows(X, reset=not warm)
+            random_state = own_random_state(self.random_state)
+            if warm:
+                module, keep_start = self.net_.module_, True
+            else:
+                module, keep_start = self._build(X, random_state)
+            split = None
+            if self.early_stopping:
+                split = ValidSplit(self.validation_fraction, random_state=new_seed(random_state))
+            self.net_ = self._make_net(
+                module,
+                len(X),
+                random_state,
+                keep_start=keep_start,
+                train_split=split,
+                schedule=self.schedule,
+                lr=self.learning_rate,
+                max_epochs=self._n_epochs(len(X)),
+            )
+            self._train(X, y)
+            self.net_.optimizer_.state.clear()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Train one epoch on a chunk of rows, at a constant learning rate.
+
+        The first call determines `mean_`, `scale_` and the linear start from its chunk,
+        which should therefore be a large and random one. No rows are held out. With
+        `schedule="constant"` the learning rate is `learning_rate`, else a tenth of that:
+        what the peak of a schedule can be is too much to end with.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows in the first call.
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        with as_before_on_error(self):
+            first = not hasattr(self, "net_")
+            X = self._check_training_rows(X, reset=first)
+            lr = self.learning_rate if self.schedule == "constant" else self.learning_rate / 10
+            how = {"schedule": "constant", "lr": lr, "max_epochs": 1, "keep_start": False}
+            if first:
+                random_state = own_random_state(self.random_state)
+                module, _ = self._build(X, random_state)
+                self.net_ = self._make_net(module, len(X), random_state, train_split=None, **how)
+            else:
+                self.net_.set_params(train_split=None, **how)
+            self._train(X, y)
+        return self
+
+    def _build(self, X, random_state):
+        """Set the statistics of X; return the untrained module and whether it is a start."""
+        linear = self._has_linear_path()
+        self.mean_, self.scale_, self._data_min_, self._data_max_ = statistics(X)
+        if not self._is_centred():
+            self.mean_, self.scale_ = np.zeros_like(self.mean_), 1.0
+        n_components = min(32, X.shape[1]) if self.n_components is None else self.n_components
+        if linear or n_components < 1:
+            seed = self.random_state if isinstance(self.random_state, Integral) else random_state
+            start = linear_start(X, self.mean_, self.scale_, n_components, seed)
+            n_components = len(start.encoder)
+        self.n_components_ = int(n_components)
+        widths = [X.shape[1], *self._hidden_widths(), self.n_components_]
+        generator = torch.Generator().manual_seed(new_seed(random_state))
+        if linear:
+            module = residual_autoencoder(widths, self.activation, start, self.scale_, generator)
+        else:
+            module = plain_autoencoder(
+                widths, self.activation, self.code_activation, self._last_activation(), generator
+            )
+        return module, linear
+
+    def _make_net(self, module, n_samples, random_state, **how):
+        """Return an initialised skorch net around a module; `how` says how it trains."""
+        optimizer, options = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
+        if self.weight_decay > 0:
+            options = {
+                **options,
+                "weight_decay": self.weight_decay,
+                # towards the linear start, where there is one, not towards zero
+                "param_groups": [("*linear.weight", {"weight_decay": 0.0})],
+            }
+        params = {
+            "module": module,
+            "criterion": ReconstructionLoss,
+            "criterion__name": self.loss,
+            "optimizer": optimizer,
+            **{f"optimizer__{name}": value for name, value in options.items()},
+            "batch_size": self._n_batch_rows(n_samples),
+            "iterator_train__generator": torch.Generator().manual_seed(new_seed(random_state)),
+            "n_iter_no_change": self.n_iter_no_change,
+            "tol": self.tol,
+            "device": self._torch_device(),
+            "verbose": int(self.verbose),
+            **how,
+            **(self.net_params or {}),
+        }
+        return AutoencoderNet(**params).initialize()
+
+    def _train(self, X, y):
+        """Train `net_` on X, with scikit-learn's callbacks, and set what came of it."""
+        net = self.net_
+        rows = StandardizedRows(X, self.mean_, self.scale_, net.device)
+        context = self._init_callback_context(max_subtasks=net.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        net.callbacks_.insert(0, ("estimator_callbacks", EpochTasks(self, context, X, y)))
+        try:
+            net.partial_fit(rows)
+        finally:
+            del net.callbacks_[0]
+
+        unit = net.criterion_.unit(self.scale_)
+        held_out = net.start_loss_ is not None
+        self.loss_curve_ = [unit * loss for loss in net.losses("train_loss")]
+        self.validation_loss_curve_ = (
+            [unit * loss for loss in net.losses("valid_loss")] if held_out else None
+        )
+        self.start_loss_ = unit * net.start_loss_ if held_out else None
+        self.n_iter_ = len(self.loss_curve_)
+        self.best_epoch_ = net.best_epoch_
+        losses = [self.start_loss_, *(self.validation_loss_curve_ or self.loss_curve_)]
+        self.best_loss_ = losses[self.best_epoch_]
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"net_": net.snapshot()}
+        )
+
+    # ----------------------------------------------------------------- inference
+
+    @property
+    def encoder_(self):
+        """The network that maps standardised rows u to codes z."""
+        return self._fitted_module().encoder
+
+    @property
+    def decoder_(self):
+        """The network that maps codes z to standardised rows û."""
+        return self._fitted_module().decoder
+
+    def transform(self, X):
+        """Encode X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components_), float32
+        """
+        X = self._check_rows(X)
+        codes = np.empty((len(X), self.n_components_), dtype=np.float32)
+        for part, u in self._standardized_parts(X):
+            codes[part] = self._encode(u).cpu()
+        return codes
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components_)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features_in_)
+            float64 where `fit` saw float64, else float32.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=np.float32, input_name="X", estimator=self)
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but inverse_transform of "
+                f"{type(self).__name__} is expecting codes with {self.n_components_} components, "
+                "as transform returns them."
+            )
+        decoded = np.empty((len(codes), self.n_features_in_), dtype=self.mean_.dtype)
+        for part in self._parts(len(codes)):
+            z = torch.as_tensor(codes[part], device=self.net_.device)
+            decoded[part] = self._decode(z)
+        return decoded
+
+    def reconstruct(self, X):
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            float64 where `fit` saw float64, else float32.
+        """
+        X = self._check_rows(X)
+        decoded = np.empty(X.shape, dtype=self.mean_.dtype)
+        for part, reconstruction in self._reconstructed_parts(X):
+            decoded[part] = reconstruction
+        return decoded
+
+    def score_samples(self, X):
+        """Return minus the mean squared reconstruction error of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In squared units of X; the lower, the less a row is like those in `fit`.
+        """
+        X = self._check_rows(X)
+        scores = np.empty(len(X))
+        for part, reconstruction in self._reconstructed_parts(X):
+            scores[part] = -np.square(X[part] - reconstruction).mean(axis=1, dtype=np.float64)
+        return scores
+
+    def score(self, X, y=None):
+        """Return the share of the variance of X that its reconstruction keeps, R².
+
+        It is `sklearn.metrics.r2_score(X, reconstruct(X), multioutput="variance_weighted")`,
+        computed in constant memory. For a PCA of the training data it is the explained
+        variance ratio.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+
+        Returns
+        -------
+        score : float
+            At most 1; nan with a warning for a single row.
+        """
+        X = self._check_rows(X)
+        if len(X) < 2:
+            warnings.warn(
+                "R² is not defined for fewer than two samples.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+            return float("nan")
+        mean = X.mean(axis=0, dtype=np.float64)
+        error = np.zeros(X.shape[1])
+        spread = np.zeros(X.shape[1])
+        for part, reconstruction in self._reconstructed_parts(X):
+            error += np.square(X[part] - reconstruction.astype(np.float64)).sum(axis=0)
+            spread += np.square(X[part] - mean).sum(axis=0)
+        varies = spread > 0
+        if not varies.any():
+            return float(np.mean(error == 0))
+        return float(1 - error[varies].sum() / spread[varies].sum())
+
+    def _reconstructed_parts(self, X):
+        """Yield slices of X, each with the reconstruction of its rows."""
+        for part, u in self._standardized_parts(X):
+            yield part, self._decode(self._encode(u))
+
+    def _standardized_parts(self, X):
+        """Yield slices of X, each with its rows as a tensor, checked to be finite."""
+        for part in self._parts(len(X)):
+            u = StandardizedRows(X[part], self.mean_, self.scale_, self.net_.device)[:]
+            if not torch.isfinite(u.sum()):  # in one sum; what is finite can overflow in it
+                assert_all_finite(X[part], input_name="X", estimator_name=type(self).__name__)
+                assert_all_finite(
+                    u.cpu().numpy(), input_name="X", estimator_name=type(self).__name__
+                )
+            yield part, u
+
+    def _parts(self, n_samples):
+        """Return slices over the rows, small enough that what they pass through stays in cache."""
+        widest = max(self.n_features_in_, self.n_components_, *self._hidden_widths())
+        return gen_batches(n_samples, max(1, CHUNK_ENTRIES // widest))
+
+    @torch.no_grad()
+    def _encode(self, u):
+        return self.encoder_(u)
+
+    @torch.no_grad()
+    def _decode(self, z):
+        """Return the decoded rows in units of X, an array of the dtype that `fit` saw."""
+        output = self.decoder_(z).cpu()
+        if self.loss == "binary_cross_entropy":
+            output = output.sigmoid()
+        decoded = output.numpy().astype(self.mean_.dtype, copy=False)
+        decoded *= self.scale_
+        decoded += self.mean_
+        if self.clip:
+            np.clip(decoded, self._data_min_, self._data_max_, out=decoded)
+        return decoded
+
+    # ---------------------------------------------- parameters and their checks
+
+    def _check_training_rows(self, X, reset):
+        """Return X as an array to train on, after all checks that need no training."""
+        self._check_parameters()
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            reset=reset,
+            ensure_min_samples=2 if reset else 1,
+        )
+        if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
+            raise ValueError(
+                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {X.min():g} to "
+                f"{X.max():g}. Scale X, e.g. with MinMaxScaler, or use another loss."
+            )
+        return X
+
+    def _check_rows(self, X):
+        """Return X as an array to encode; that it is finite is checked part by part."""
+        check_is_fitted(self)
+        return validate_data(
+            self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite=False
+        )
+
+    def _check_parameters(self):
+        """Check what `_parameter_constraints` cannot say."""
+        name = type(self).__name__
+        self._hidden_widths()
+        self._torch_device()
+        self._has_linear_path()
+        is_optimizer = isinstance(self.optimizer, type) and issubclass(
+            self.optimizer, torch.optim.Optimizer
+        )
+        if not isinstance(self.optimizer, str) and not is_optimizer:
+            raise InvalidParameterError(
+                f"The 'optimizer' parameter of {name} must be a str among {set(OPTIMIZERS)} or a "
+                f"subclass of torch.optim.Optimizer. Got {self.optimizer!r} instead."
+            )
+        for key in self.net_params or {}:
+            if key in OWN_NET_PARAMS:
+                raise ValueError(
+                    f"net_params may not set {key!r}: use the parameter {OWN_NET_PARAMS[key]!r} "
+                    f"of {name}."
+                )
+
+    def _hidden_widths(self):
+        """Return `hidden_layer_sizes` as a list of int."""
+        sizes = self.hidden_layer_sizes
+        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(width, Integral) and width >= 1 for width in widths):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be an int or a "
+                f"sequence of ints, all at least 1. Got {sizes!r} instead."
+            )
+        return [int(width) for width in widths]
+
+    def _torch_device(self):
+        """Return the device to train on as a torch device string."""
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise InvalidParameterError(
+                f"The 'device' parameter of {type(self).__name__} must be 'auto' or a torch device "
+                f"string. Got {self.device!r} instead."
+            ) from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"device={self.device!r}, but torch finds no CUDA device. Use 'auto' or 'cpu'."
+            )
+        return self.device
+
+    def _has_linear_path(self):
+        """Resolve `linear_start`."""
+        obstacles = [
+            f"{name}={getattr(self, name)!r}"
+            for name, needed in {
+                "code_activation": "identity",
+                "output_activation": "identity",
+            }.items()
+            if getattr(self, name) != needed
+        ]
+        if self.loss == "binary_cross_entropy":
+            obstacles.append("loss='binary_cross_entropy'")
+        if self.linear_start is True and obstacles:
+            raise ValueError(
+                "linear_start=True needs the code and the output to be linear and the loss in "
+                f"units of X; got {', '.join(obstacles)}. Use linear_start='auto' or False."
+            )
+        return bool(self.linear_start) and not obstacles
+
+    def _is_centred(self):
+        """Tell whether the network sees X centred and scaled, or X itself.
+
+        A squashing output is in units of X: it means what the user says it means.
+        """
+        return self.output_activation == "identity" and self.loss != "binary_cross_entropy"
+
+    def _last_activation(self):
+        """Return the activation after the decoder's last layer."""
+        if self.loss != "binary_cross_entropy":
+            return self.output_activation
+        if self.output_activation not in ("identity", "logistic"):
+            raise ValueError(
+                "loss='binary_cross_entropy' takes the decoder's output for a logit and applies "
+                f"the logistic function itself; got output_activation={self.output_activation!r}. Use "
+                "'identity' or 'logistic'."
+            )
+        return "identity"
+
+    def _n_batch_rows(self, n_samples):
+        """Resolve `batch_size`."""
+        if self.batch_size == "auto":
+            return int(np.clip(n_samples // 200, 32, 256))
+        return self.batch_size
+
+    def _n_epochs(self, n_samples):
+        """Resolve `max_epochs`."""
+        if self.max_epochs == "auto":
+            n_batches = math.ceil(n_samples / self._n_batch_rows(n_samples))
+            return int(np.clip(3000 // n_batches, 4, 100))
+        return self.max_epochs
+
+    def _fitted_module(self):
+        if "net_" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
+        return self.net_.module_
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def statistics(X):
+    """Return mean, scale, minimum and maximum of X, of which all but the scale are by feature.
+
+    The scale is one number, the root of the features' mean variance, so that the squared
+    error of X / scale ranks reconstructions as that of X does. Computed in float64 and in
+    memory that does not grow with the number of rows.
+    """
+    mean = X.mean(axis=0, dtype=np.float64)
+    variance = np.zeros_like(mean)
+    for part in gen_batches(len(X), max(1, CHUNK_ENTRIES // X.shape[1])):
+        variance += np.square(X[part] - mean).sum(axis=0)
+    scale = float(np.sqrt(variance.mean() / len(X))) or 1.0
+    return mean.astype(X.dtype), scale, X.min(axis=0), X.max(axis=0)
+
+
+def own_random_state(random_state):
+    """Return a RandomState that is never NumPy's global one."""
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+
+
+def new_seed(random_state):
+    """Draw a seed."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+@contextmanager
+def as_before_on_error(estimator):
+    """Give the estimator its earlier fitted attributes back if the block raises."""
+    before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+    try:
+        yield
+    except BaseException:
+        for name in [name for name in vars(estimator) if name.endswith("_")]:
+            delattr(estimator, name)
+        vars(estimator).update(before)
+        raise

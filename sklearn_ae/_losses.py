@@ -1,0 +1,39 @@
+"""Reconstruction losses, as means over all entries and as means over each row."""
+
+import torch.nn.functional as F
+from torch import nn
+
+# name: (elementwise loss, power of the scale of X that its value carries)
+LOSSES = {
+    "squared_error": (F.mse_loss, 2),
+    "absolute_error": (F.l1_loss, 1),
+    "huber": (F.huber_loss, 2),
+    "binary_cross_entropy": (F.binary_cross_entropy_with_logits, 0),
+}
+
+
+class ReconstructionLoss(nn.Module):
+    """How far an output is from its target.
+
+    Parameters
+    ----------
+    name : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}
+        The loss of one entry. "huber" is quadratic up to an error of 1 and linear
+        beyond. For "binary_cross_entropy" the output is a logit.
+    """
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def forward(self, output, target):
+        """Return the mean over all entries, a scalar tensor."""
+        return LOSSES[self.name][0](output, target)
+
+    def rows(self, output, target):
+        """Return the mean over each row, a tensor of shape (n_rows,)."""
+        return LOSSES[self.name][0](output, target, reduction="none").mean(dim=1)
+
+    def unit(self, scale):
+        """Return what turns a loss of data divided by `scale` into a loss of the data."""
+        return scale ** LOSSES[self.name][1]

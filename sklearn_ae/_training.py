@@ -1,0 +1,431 @@
+"""Training: the skorch net, its in-memory batches, and the choice of the epoch to keep."""
+
+import copy
+import math
+import warnings
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from torch.utils.data import Dataset, Subset
+
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+# A trained epoch replaces the start where a paired one-sided t-test on the validation rows
+# finds it better at this level: the best of many epochs on few rows looks good by luck.
+SIGNIFICANCE = 0.001
+
+SCHEDULES = ("one_cycle", "cosine", "constant")
+
+
+class StandardizedRows(Dataset):
+    """The rows of an array, centred, scaled and cast to float32 as they are read.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        float32 or float64. Not copied on a CPU if it is C-contiguous.
+    mean : ndarray of shape (n_features,)
+    scale : float
+    device : torch.device
+    """
+
+    def __init__(self, X, mean, scale, device):
+        # from_dlpack takes read-only arrays without a warning, unlike from_numpy
+        self.X = torch.from_dlpack(np.ascontiguousarray(X)).to(device)
+        self.mean = torch.as_tensor(mean, device=device)
+        self.scale = scale
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        """Return the standardised rows at `index`, a slice or an index tensor."""
+        rows = self.X[index] if isinstance(index, slice) else self.X.index_select(0, index)
+        return rows.sub(self.mean).div_(self.scale).float()
+
+
+class Batches:
+    """Batches cut from memory at once; what `DataLoader` does row by row.
+
+    Parameters
+    ----------
+    dataset : StandardizedRows or Subset of it
+    batch_size : int
+    generator : torch.Generator or None
+        For the order of the rows, drawn anew in each pass; None keeps the order of X.
+
+    Yields
+    ------
+    inputs, targets : tensors of shape (n_rows, n_features)
+        The same one here.
+    """
+
+    def __init__(self, dataset, batch_size, generator=None):
+        self.dataset = dataset
+        if isinstance(dataset, Subset):
+            self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
+        else:
+            self.rows, index = dataset, torch.arange(len(dataset))
+        self.index = index.to(self.rows.X.device)
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self):
+        return math.ceil(len(self.index) / self.batch_size)
+
+    def __iter__(self):
+        index = self.index
+        if self.generator is not None:
+            order = torch.randperm(len(index), generator=self.generator)
+            index = index[order.to(index.device)]
+        for batch in index.split(self.batch_size):
+            rows = self.rows[batch]
+            yield rows, rows
+
+
+class KeptEpoch:
+    """The weights to end with: those of the best epoch on the validation rows, or the last.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In the state before training.
+    start_epoch : int
+        The number of epochs that it has been trained for earlier.
+    start_losses : ndarray of shape (n_validation_rows,) or None
+        The loss of each validation row at the start, to which training returns if no later
+        epoch is clearly better; None where the start is no candidate.
+    """
+
+    def __init__(self, module, start_epoch, start_losses=None):
+        self.module = module
+        self.start_epoch = self.epoch = start_epoch
+        self.start_losses = start_losses
+        self.start = self.weights = copy.deepcopy(module.state_dict())
+        self.losses, self.loss = None, math.inf
+
+    def update(self, epoch, losses):
+        """Take the module's weights if they are the best so far; return the gain in loss.
+
+        Without `losses` of the validation rows every epoch is better than the one before.
+        """
+        loss = -math.inf if losses is None else losses.mean()
+        gain = self.loss - loss
+        if losses is None or gain > 0:
+            self.weights = copy.deepcopy(self.module.state_dict())
+            self.epoch, self.losses, self.loss = epoch, losses, loss
+        return gain
+
+    def restore(self):
+        """Put the chosen weights into the module and return their epoch."""
+        if self.start_losses is not None and not (
+            self.losses is not None and clearly_lower(self.losses, self.start_losses)
+        ):
+            self.epoch, self.weights = self.start_epoch, self.start
+        self.module.load_state_dict(self.weights)
+        return self.epoch
+
+    def undo(self):
+        """Put the weights of the start back."""
+        self.module.load_state_dict(self.start)
+
+
+def clearly_lower(losses, others):
+    """Tell whether `losses` are lower than `others`, row by row, beyond chance.
+
+    Parameters
+    ----------
+    losses, others : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    bool
+        The outcome of a paired one-sided t-test at the level `SIGNIFICANCE`.
+    """
+    gain = others - losses
+    if len(gain) < 2:
+        return False
+    error = gain.std(ddof=1) / math.sqrt(len(gain))
+    return bool(gain.mean() > stats.t.isf(SIGNIFICANCE, len(gain) - 1) * error)
+
+
+class EpochTasks(Callback):
+    """Tells scikit-learn's callbacks of each epoch, and stops if one of them asks to.
+
+    Parameters
+    ----------
+    estimator : estimator
+    context : sklearn.callback.CallbackContext
+        Of the estimator's fit.
+    X, y : object
+        What the estimator is fitted to, handed to the callbacks.
+    """
+
+    def __init__(self, estimator, context, X, y):
+        self.estimator = estimator
+        self.context = context
+        self.data = {"X": X, "y": y}
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open the task of this epoch."""
+        self.task = self.context.subcontext(task_name="epoch")
+        self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Close it."""
+        net.stop_ |= self.task.call_on_fit_task_end(
+            estimator=self.estimator,
+            **self.data,
+            reconstruction_attributes=lambda: {"net_": net.snapshot()},
+        )
+
+
+class EpochBar(Callback):
+    """A progress bar over the epochs."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Draw the empty bar."""
+        from tqdm.auto import tqdm  # comes with skorch
+
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar on and show the losses."""
+        losses = {name: net.history[-1].get(name) for name in ("train_loss", "valid_loss")}
+        self.bar_.set_postfix({k: f"{v:.4g}" for k, v in losses.items() if v is not None})
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        """Leave the bar where training stopped."""
+        self.bar_.close()
+        del self.bar_
+
+
+class AutoencoderNet(NeuralNet):
+    """A skorch net that trains on rows in memory at the speed of a hand-written loop.
+
+    What differs from `skorch.NeuralNet`: the losses of a pass are summed on the device and
+    brought to the host once; batch hooks are called only where a callback has them; the
+    weights to end with are chosen and kept in memory; Ctrl-C is not swallowed.
+
+    Parameters
+    ----------
+    schedule : {"one_cycle", "cosine", "constant"}
+        Of the learning rate, over the steps of all epochs.
+    keep_start : bool
+        Whether the weights before the first epoch are a candidate to end with.
+    n_iter_no_change : int
+        Stop after this many epochs whose validation loss is not `tol` below the best.
+    tol : float
+        In units of the loss of standardised rows.
+    **kwargs
+        Those of `NeuralNet`.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Whose weights the module has, counted as in `history`; 0 for none.
+    start_loss_ : float or None
+        Mean loss of the validation rows before the first epoch.
+    """
+
+    def __init__(
+        self,
+        *args,
+        schedule,
+        keep_start,
+        n_iter_no_change,
+        tol,
+        iterator_train=Batches,
+        iterator_valid=Batches,
+        **kwargs,
+    ):
+        self.schedule = schedule
+        self.keep_start = keep_start
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        super().__init__(
+            *args, iterator_train=iterator_train, iterator_valid=iterator_valid, **kwargs
+        )
+
+    def get_default_callbacks(self):
+        """Return the callbacks that `verbose` asks for."""
+        if self.verbose == 0:
+            return []
+        if self.verbose == 1:
+            return [("epoch_bar", EpochBar())]
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call a hook of all callbacks; skorch's EarlyStopping asks to stop by an interrupt."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt:
+                if not isinstance(callback, EarlyStopping):
+                    raise
+                self.stop_ = True
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train for `max_epochs` more epochs, or until something asks to stop."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train and end with the weights to keep; after an error, with those before."""
+        epochs = self.max_epochs if epochs is None else epochs
+        train, valid = self.get_split_datasets(X)
+        batches = self.get_iterator(train, training=True)
+        held_out = None if valid is None else self.get_iterator(valid)
+        self.watched_ = self._has_batch_hooks()
+        start_losses = None if valid is None else self._row_losses(held_out)
+        n_before = len(self.history)
+        kept = KeptEpoch(self.module_, n_before, start_losses if self.keep_start else None)
+        try:
+            self._run_epochs(epochs, batches, held_out, kept)
+        except BaseException:
+            kept.undo()
+            del self.history[n_before:]
+            raise
+        self.best_epoch_ = kept.restore()
+        self.start_loss_ = None if valid is None else float(start_losses.mean())
+        return self
+
+    def _run_epochs(self, epochs, batches, held_out, kept):
+        data = {"dataset_train": batches.dataset, "dataset_valid": held_out and held_out.dataset}
+        self.scheduler_ = self._make_scheduler(epochs * len(batches))
+        self.stop_ = False
+        n_stalled = 0
+        for epoch in range(kept.start_epoch + 1, kept.start_epoch + epochs + 1):
+            self.notify("on_epoch_begin", **data)
+            self._training_pass(batches)
+            losses = None if held_out is None else self._validation_pass(held_out)
+            diverged = not self._is_finite()
+            if not diverged:
+                n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
+            self.notify("on_epoch_end", **data)
+            if diverged:
+                warn_diverged(epoch, kept.epoch)
+            if diverged or self.stop_ or n_stalled >= self.n_iter_no_change:
+                return
+
+    def _training_pass(self, batches):
+        self._set_training(True)
+        losses, sizes = [], []
+        for batch in batches:
+            losses.append(self._watched(self.train_step, batch, "train").detach())
+            sizes.append(len(batch[0]))
+        sizes = torch.tensor(sizes, device=losses[0].device)
+        self._record("train_loss", float((torch.stack(losses) * sizes).sum() / sizes.sum()))
+
+    def _validation_pass(self, batches):
+        if self.watched_:
+            self._set_training(False)
+            for batch in batches:
+                self._watched(self.validation_step, batch, "valid")
+        losses = self._row_losses(batches)
+        self._record("valid_loss", float(losses.mean()))
+        return losses
+
+    def _watched(self, step_fn, batch, prefix):
+        """Make a step and return its loss, with skorch's batch hooks where one listens."""
+        if not self.watched_:
+            return step_fn(batch)["loss"]
+        training = prefix == "train"
+        self.notify("on_batch_begin", batch=batch, training=training)
+        step = step_fn(batch)
+        self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+        self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+        self.notify("on_batch_end", batch=batch, training=training, **step)
+        return step["loss"]
+
+    def train_step(self, batch, **fit_params):
+        """Make one optimizer step and one of the schedule; return loss and output."""
+        step = {}
+
+        def closure():
+            self.optimizer_.zero_grad()
+            output = self.module_(batch[0])
+            loss = self.criterion_(output, batch[1])
+            loss.backward()
+            step.setdefault("loss", loss)
+            step.setdefault("y_pred", output)
+            if self.watched_:
+                named_parameters = list(self.get_all_learnable_params())
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=named_parameters,
+                    batch=batch,
+                    training=True,
+                )
+            return loss
+
+        self.optimizer_.step(closure)
+        if self.scheduler_ is not None:
+            self.scheduler_.step()
+        return step
+
+    @torch.no_grad()
+    def _row_losses(self, batches):
+        """Return the loss of each row, in order, as a float64 array."""
+        self._set_training(False)
+        rows = [self.criterion_.rows(self.module_(inputs), targets) for inputs, targets in batches]
+        return torch.cat(rows).double().cpu().numpy()
+
+    def losses(self, name):
+        """Return "train_loss" or "valid_loss" of the epochs that have it."""
+        return [row[name] for row in self.history.to_list() if name in row]
+
+    def snapshot(self):
+        """Return a net for inference that keeps the weights of now."""
+        net = object.__new__(type(self))
+        vars(net).update(vars(self), module_=copy.deepcopy(self.module_))
+        return net
+
+    def _record(self, name, loss):
+        """Write a loss of the epoch into the history, with skorch's mark of the best."""
+        self.history.record(f"{name}_best", loss < min(self.losses(name), default=math.inf))
+        self.history.record(name, loss)
+
+    def _is_finite(self):
+        epoch = self.history[-1]
+        return all(math.isfinite(epoch.get(k, 0)) for k in ("train_loss", "valid_loss")) and all(
+            bool(p.isfinite().all()) for p in self.module_.parameters()
+        )
+
+    def _has_batch_hooks(self):
+        return any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in BATCH_HOOKS
+        )
+
+    def _make_scheduler(self, n_steps):
+        if self.schedule == "constant" or n_steps == 0:
+            return None
+        if self.schedule == "cosine":
+            return CosineAnnealingLR(self.optimizer_, n_steps)
+        return OneCycleLR(
+            self.optimizer_, max_lr=self.lr, total_steps=n_steps, cycle_momentum=False
+        )
+
+
+def warn_diverged(epoch, kept_epoch):
+    """Warn that the loss of an epoch is not finite."""
+    kept = f"of epoch {kept_epoch}" if kept_epoch else "from before training"
+    warnings.warn(
+        f"The loss stopped being finite in epoch {epoch}; the weights {kept} are kept. "
+        "Try a lower learning_rate, or scale X, e.g. with StandardScaler.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
