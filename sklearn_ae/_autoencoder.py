@@ -4,13 +4,198 @@ from ._base import BaseAutoencoder
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """tmp."""
+    """An autoencoder that starts where PCA ends.
+
+    The network is a linear path that starts as the PCA of X plus a nonlinear correction
+    that starts at zero. With u = (X - mean_) / scale_ it computes::
+
+        code    z = scale_ (W u + f(u))
+        output  û = V z / scale_ + g(z / scale_)
+
+    where f and g are dense networks. Before the first step `transform` and
+    `inverse_transform` are those of `sklearn.decomposition.PCA`; training improves on
+    them, and what it ends with replaces the start only if that is clearly better on rows
+    held out. On data too small to learn from the result is exactly PCA.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Size of the code. A float in (0, 1) asks for the fewest components with which the
+        linear start explains that share of the variance, as in PCA. None is
+        min(32, n_features). May exceed n_features.
+
+    hidden_layer_sizes : array-like of int or int, default=(512,)
+        Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
+        none.
+
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
+        Activation of the hidden layers.
+
+    code_activation : {"identity", "relu", "gelu", "silu", "tanh", "logistic"}, \
+            default="identity"
+        Activation of the code.
+
+    output_activation : {"identity", "logistic", "tanh", "relu"}, default="identity"
+        Activation of the output. With another than "identity" the network sees and
+        returns X itself: nothing is centred or scaled, and X should be in its range.
+
+    linear_start : {"auto", True, False}, default="auto"
+        Whether the network has the linear path. "auto": where the code and the output are
+        linear and the loss is in units of X. True: the same, but an error elsewhere.
+        False: the textbook autoencoder with the initialisation of He et al. [2]_ or
+        Glorot and Bengio [3]_, whichever suits the activation.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
+            default="squared_error"
+        What is minimised. "huber" is quadratic for errors up to `scale_` and linear
+        beyond. "binary_cross_entropy" needs X in [0, 1]; the decoder then returns logits
+        and `inverse_transform` probabilities.
+
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
+        "sgd" has a Nesterov momentum of 0.9.
+
+    learning_rate : float, default=0.01
+        Peak of the schedule.
+
+    schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        Of the learning rate over the steps of `max_epochs`. "one_cycle" rises and falls
+        along cosines [4]_.
+
+    weight_decay : float or "auto", default="auto"
+        L2 penalty of the optimizer on f and g; it draws them towards zero, that is the
+        network towards the linear path, which has none. "auto" is 0.3 / n_samples.
+
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is n_samples / 100, at least 64 and at most 200.
+
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows. "auto" makes about 1,200 steps: 1,200 divided by the
+        number of batches, at least 1 and at most 200. 0 leaves the start untrained.
+
+    early_stopping : bool, default=True
+        Hold out `validation_fraction` of the rows, stop after `n_iter_no_change` epochs
+        without improvement and end with the best epoch. With the linear start, epoch 0
+        is what it ends with unless the best later epoch has a lower loss on the held-out
+        rows by a paired one-sided t-test at the level of 0.001. Without early stopping the
+        last epoch is kept, with no comparison.
+
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping.
+
+    n_iter_no_change : int, default=30
+        Epochs without an improvement of at least `tol` after which training stops.
+
+    tol : float, default=1e-4
+        Improvement that counts, in the loss of X / scale_.
+
+    clip : bool, default=False
+        Clip what `inverse_transform` and `reconstruct` return to the range that each
+        feature had in `fit`.
+
+    warm_start : bool, default=False
+        Continue from the last `fit`: weights, `n_components_`, `mean_` and `scale_` stay,
+        and epoch 0 is what the estimator was before.
+
+    device : str, default="auto"
+        A torch device. "auto" is CUDA where present, else the CPU.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the split, the order of the rows and the initial weights. With an int
+        the start is that of ``PCA(n_components, random_state=random_state)``.
+
+    verbose : {0, 1, 2}, default=0
+        1: a progress bar over epochs. 2: a line an epoch.
+
+    net_params : dict or None, default=None
+        Further parameters of `skorch.NeuralNet`, such as ``{"callbacks": [...]}`` or
+        ``{"optimizer__betas": (0.9, 0.99)}``.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Size of the code.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has names that are all strings.
+
+    mean_ : ndarray of shape (n_features_in_,)
+        Mean of each feature; zeros where the network sees X itself.
+
+    scale_ : float
+        Square root of the mean variance of the features; 1 where the network sees X itself.
+
+    net_ : skorch.NeuralNet
+        The trained net.
+
+    encoder_ : torch.nn.Module
+        Maps u of shape (n, n_features_in_) to z of shape (n, n_components_).
+
+    decoder_ : torch.nn.Module
+        Maps z to û.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    best_epoch_ : int
+        The epoch whose weights were kept; 0 is the start.
+
+    loss_curve_ : list of float
+        Training loss of each epoch, in units of X (for "squared_error": squared units).
+
+    validation_loss_curve_ : list of float or None
+        Loss of the held-out rows after each epoch.
+
+    start_loss_ : float or None
+        Loss of the held-out rows before the first epoch: for the linear start, PCA's.
+
+    best_loss_ : float or None
+        Held-out loss of the epoch that was kept; training loss without held-out rows.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear start.
+    sklearn.neural_network.MLPRegressor : Fits an autoencoder without access to its code.
+
+    Notes
+    -----
+    PCA is computed from all rows up to 100,000, from a random sample of that many beyond.
+    Training computes in float32, after centring and scaling in the dtype of X; neither
+    NumPy's nor torch's global random generator is read or advanced.
+
+    References
+    ----------
+    .. [1] Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural
+       networks", Science 313, 2006.
+    .. [2] He et al., "Delving deep into rectifiers", ICCV 2015.
+    .. [3] Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+       neural networks", AISTATS 2010.
+    .. [4] Smith and Topin, "Super-convergence: very fast training of neural networks using
+       large learning rates", 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X_train, X_test = train_test_split(load_digits().data, random_state=0)
+    >>> autoencoder = AutoencoderTransformer(8, random_state=0).fit(X_train)
+    >>> autoencoder.transform(X_test).shape
+    (450, 8)
+    >>> pca = PCA(8).fit(X_train)
+    >>> error = ((X_test - pca.inverse_transform(pca.transform(X_test))) ** 2).mean()
+    >>> bool(-autoencoder.score_samples(X_test).mean() < 0.6 * error)
+    True
+    """
 
     def __init__(
         self,
         n_components=None,
         *,
-        hidden_layer_sizes=(512, 256),
+        hidden_layer_sizes=(512,),
         activation="silu",
         code_activation="identity",
         output_activation="identity",
@@ -19,13 +204,13 @@ class AutoencoderTransformer(BaseAutoencoder):
         optimizer="adam",
         learning_rate=0.008,
         schedule="one_cycle",
-        weight_decay=0.0,
+        weight_decay="auto",
         batch_size="auto",
         max_epochs="auto",
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=0.0,
+        n_iter_no_change=30,
+        tol=1e-4,
         clip=False,
         warm_start=False,
         device="auto",

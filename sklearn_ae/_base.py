@@ -4,6 +4,7 @@ import math
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -40,6 +41,7 @@ OPTIMIZERS = {
 
 # Entries of the largest array that inference makes beside its result.
 CHUNK_ENTRIES = 2**21
+ROW_MULTIPLE = 64
 
 # What a key of net_params would override: the parameter to use instead.
 OWN_NET_PARAMS = {
@@ -84,7 +86,7 @@ class BaseAutoencoder(
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -266,10 +268,11 @@ class BaseAutoencoder(
     def _make_net(self, module, n_samples, random_state, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
         optimizer, options = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
-        if self.weight_decay > 0:
+        weight_decay = 0.3 / n_samples if self.weight_decay == "auto" else self.weight_decay
+        if "weight_decay" in signature(optimizer).parameters:
             options = {
                 **options,
-                "weight_decay": self.weight_decay,
+                "weight_decay": weight_decay,
                 # towards the linear start, where there is one, not towards zero
                 "param_groups": [("*linear.weight", {"weight_decay": 0.0})],
             }
@@ -465,16 +468,15 @@ class BaseAutoencoder(
     def _parts(self, n_samples):
         """Return slices over the rows, small enough that what they pass through stays in cache."""
         widest = max(self.n_features_in_, self.n_components_, *self._hidden_widths())
-        return gen_batches(n_samples, max(1, CHUNK_ENTRIES // widest))
+        n_rows = CHUNK_ENTRIES // widest
+        return gen_batches(n_samples, max(n_rows - n_rows % ROW_MULTIPLE, ROW_MULTIPLE))
 
-    @torch.no_grad()
     def _encode(self, u):
-        return self.encoder_(u)
+        return forward(self.encoder_, u)
 
-    @torch.no_grad()
     def _decode(self, z):
         """Return the decoded rows in units of X, an array of the dtype that `fit` saw."""
-        output = self.decoder_(z).cpu()
+        output = forward(self.decoder_, z).cpu()
         if self.loss == "binary_cross_entropy":
             output = output.sigmoid()
         decoded = output.numpy().astype(self.mean_.dtype, copy=False)
@@ -592,22 +594,22 @@ class BaseAutoencoder(
         if self.output_activation not in ("identity", "logistic"):
             raise ValueError(
                 "loss='binary_cross_entropy' takes the decoder's output for a logit and applies "
-                f"the logistic function itself; got output_activation={self.output_activation!r}. Use "
-                "'identity' or 'logistic'."
+                f"the logistic function itself; got output_activation={self.output_activation!r}. "
+                "Use 'identity' or 'logistic'."
             )
         return "identity"
 
     def _n_batch_rows(self, n_samples):
         """Resolve `batch_size`."""
         if self.batch_size == "auto":
-            return int(np.clip(n_samples // 200, 32, 256))
+            return int(np.clip(n_samples // 100, 64, 200))
         return self.batch_size
 
     def _n_epochs(self, n_samples):
         """Resolve `max_epochs`."""
         if self.max_epochs == "auto":
             n_batches = math.ceil(n_samples / self._n_batch_rows(n_samples))
-            return int(np.clip(3000 // n_batches, 4, 100))
+            return int(np.clip(1200 // n_batches, 1, 200))
         return self.max_epochs
 
     def _fitted_module(self):
@@ -625,19 +627,40 @@ class BaseAutoencoder(
         return tags
 
 
+@torch.no_grad()
+def forward(module, rows):
+    """Return module(rows), with zero rows added for the while up to a multiple of 64.
+
+    Libraries of linear algebra choose their order of summation by the shapes, so that a
+    row's last digits would depend on how many others it is passed with.
+    """
+    n_rows = len(rows)
+    n_missing = -n_rows % ROW_MULTIPLE
+    if n_missing:
+        rows = torch.nn.functional.pad(rows, (0, 0, 0, n_missing))
+    return module(rows)[:n_rows]
+
+
 def statistics(X):
     """Return mean, scale, minimum and maximum of X, of which all but the scale are by feature.
 
     The scale is one number, the root of the features' mean variance, so that the squared
-    error of X / scale ranks reconstructions as that of X does. Computed in float64 and in
-    memory that does not grow with the number of rows.
+    error of X / scale ranks reconstructions as that of X does. One pass in constant memory:
+    what is summed, part by part into float64, are the rows less the mean of the first part.
     """
-    mean = X.mean(axis=0, dtype=np.float64)
-    variance = np.zeros_like(mean)
-    for part in gen_batches(len(X), max(1, CHUNK_ENTRIES // X.shape[1])):
-        variance += np.square(X[part] - mean).sum(axis=0)
-    scale = float(np.sqrt(variance.mean() / len(X))) or 1.0
-    return mean.astype(X.dtype), scale, X.min(axis=0), X.max(axis=0)
+    total, squares = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    low, high = X[0], X[0]
+    parts = list(gen_batches(len(X), 256))  # that sums in float32 are as good as its entries
+    shift = X[parts[0]].mean(axis=0)
+    for part in parts:
+        low, high = np.minimum(low, X[part].min(axis=0)), np.maximum(high, X[part].max(axis=0))
+        rows = X[part] - shift
+        total += rows.sum(axis=0)
+        squares += np.square(rows, out=rows).sum(axis=0)
+    offset = total / len(X)
+    variance = np.maximum(squares / len(X) - offset**2, 0)
+    scale = float(np.sqrt(variance.mean())) or 1.0
+    return (shift + offset).astype(X.dtype), scale, low, high
 
 
 def own_random_state(random_state):

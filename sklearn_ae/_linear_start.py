@@ -19,10 +19,13 @@ class LinearStart:
         W.
     decoder : ndarray of shape (n_features, n_components)
         V.
+    code_rms : float
+        Root of the mean square of the codes that are in use.
     """
 
     encoder: np.ndarray
     decoder: np.ndarray
+    code_rms: float
 
 
 def linear_start(X, mean, scale, n_components, random_state):
@@ -54,7 +57,8 @@ def linear_start(X, mean, scale, n_components, random_state):
     with np.errstate(divide="ignore", invalid="ignore"):  # the variance ratios of a constant X
         pca = PCA(n_fitted, random_state=random_state).fit((X - mean) / scale)
     components = pca.components_
+    code_rms = float(np.sqrt(pca.explained_variance_.mean())) or 1.0
     if n_components > len(components):
         idle = np.zeros((n_components - len(components), n_features), components.dtype)
         components = np.concatenate([components, idle])
-    return LinearStart(components, components.T)
+    return LinearStart(components, components.T, code_rms)

@@ -118,12 +118,14 @@ def residual_autoencoder(widths, activation, start, scale, generator):
         As in `plain_autoencoder`.
     start : LinearStart
         With the matrices W, `encoder`, (n_components, n_features), and V, `decoder`,
-        (n_features, n_components).
+        (n_features, n_components), and the size of the codes u → W u, `code_rms`.
     scale : float
         What the rows were divided by; the code is multiplied by it.
     """
     f = dense(widths, activation, "identity", generator)
     g = dense(widths[::-1], activation, "identity", generator)
+    with torch.no_grad():  # weights are drawn for inputs of unit variance, which u has
+        g[0].weight.div_(start.code_rms)
     return Autoencoder(
         nn.Sequential(Residual(linear(start.encoder), f), Scale(scale)),
         nn.Sequential(Scale(1 / scale), Residual(linear(start.decoder), g)),

@@ -416,7 +416,11 @@ class AutoencoderNet(NeuralNet):
         if self.schedule == "cosine":
             return CosineAnnealingLR(self.optimizer_, n_steps)
         return OneCycleLR(
-            self.optimizer_, max_lr=self.lr, total_steps=n_steps, cycle_momentum=False
+            self.optimizer_,
+            max_lr=self.lr,
+            total_steps=n_steps,
+            pct_start=0.15,
+            cycle_momentum=False,
         )
 
 
