@@ -291,7 +291,9 @@ class BaseAutoencoder(
             **how,
             **(self.net_params or {}),
         }
-        return AutoencoderNet(**params).initialize()
+        net = AutoencoderNet(**params).initialize()
+        net.module = type(module)  # skorch keeps what it was given; a pickle would hold it twice
+        return net
 
     def _train(self, X, y):
         """Train `net_` on X, with scikit-learn's callbacks, and set what came of it."""

@@ -288,6 +288,9 @@ class AutoencoderNet(NeuralNet):
         batches = self.get_iterator(train, training=True)
         held_out = None if valid is None else self.get_iterator(valid)
         self.watched_ = self._has_batch_hooks()
+        self.parameters_ = list(self.module_.parameters())
+        self.scheduler_ = self._make_scheduler(epochs * len(batches))
+        self.stop_ = False
         start_losses = None if valid is None else self._row_losses(held_out)
         n_before = len(self.history)
         kept = KeptEpoch(self.module_, n_before, start_losses if self.keep_start else None)
@@ -297,14 +300,14 @@ class AutoencoderNet(NeuralNet):
             kept.undo()
             del self.history[n_before:]
             raise
+        finally:
+            del self.scheduler_, self.parameters_  # a pickle would hold the weights twice
         self.best_epoch_ = kept.restore()
         self.start_loss_ = None if valid is None else float(start_losses.mean())
         return self
 
     def _run_epochs(self, epochs, batches, held_out, kept):
         data = {"dataset_train": batches.dataset, "dataset_valid": held_out and held_out.dataset}
-        self.scheduler_ = self._make_scheduler(epochs * len(batches))
-        self.stop_ = False
         n_stalled = 0
         for epoch in range(kept.start_epoch + 1, kept.start_epoch + epochs + 1):
             self.notify("on_epoch_begin", **data)
@@ -354,7 +357,8 @@ class AutoencoderNet(NeuralNet):
         step = {}
 
         def closure():
-            self.optimizer_.zero_grad()
+            for parameter in self.parameters_:  # what optimizer.zero_grad() does, at a tenth
+                parameter.grad = None
             output = self.module_(batch[0])
             loss = self.criterion_(output, batch[1])
             loss.backward()
