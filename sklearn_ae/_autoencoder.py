@@ -63,7 +63,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     weight_decay : float or "auto", default="auto"
         L2 penalty of the optimizer on f and g; it draws them towards zero, that is the
-        network towards the linear path, which has none. "auto" is 0.3 / n_samples.
+        network towards the linear path, which has none. "auto" is 0.3 / n_samples with
+        the linear path and 0 without.
 
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is n_samples / 100, at least 64 and at most 200.

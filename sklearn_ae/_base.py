@@ -268,7 +268,9 @@ class BaseAutoencoder(
     def _make_net(self, module, n_samples, random_state, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
         optimizer, options = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
-        weight_decay = 0.3 / n_samples if self.weight_decay == "auto" else self.weight_decay
+        weight_decay = self.weight_decay
+        if weight_decay == "auto":
+            weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
         if "weight_decay" in signature(optimizer).parameters:
             options = {
                 **options,
@@ -648,12 +650,12 @@ def statistics(X):
 
     The scale is one number, the root of the features' mean variance, so that the squared
     error of X / scale ranks reconstructions as that of X does. One pass in constant memory:
-    what is summed, part by part into float64, are the rows less the mean of the first part.
+    what is summed, in float64, are the rows less the mean of the first ones.
     """
     total, squares = np.zeros(X.shape[1]), np.zeros(X.shape[1])
     low, high = X[0], X[0]
-    parts = list(gen_batches(len(X), 256))  # that sums in float32 are as good as its entries
-    shift = X[parts[0]].mean(axis=0)
+    parts = list(gen_batches(len(X), max(1, CHUNK_ENTRIES // (8 * X.shape[1]))))
+    shift = X[parts[0]].mean(axis=0, dtype=np.float64)
     for part in parts:
         low, high = np.minimum(low, X[part].min(axis=0)), np.maximum(high, X[part].max(axis=0))
         rows = X[part] - shift

@@ -311,9 +311,9 @@ class AutoencoderNet(NeuralNet):
         n_stalled = 0
         for epoch in range(kept.start_epoch + 1, kept.start_epoch + epochs + 1):
             self.notify("on_epoch_begin", **data)
-            self._training_pass(batches)
+            last_batch = self._training_pass(batches)
             losses = None if held_out is None else self._validation_pass(held_out)
-            diverged = not self._is_finite()
+            diverged = not self._is_finite(self._row_losses([last_batch]), losses)
             if not diverged:
                 n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
             self.notify("on_epoch_end", **data)
@@ -330,6 +330,7 @@ class AutoencoderNet(NeuralNet):
             sizes.append(len(batch[0]))
         sizes = torch.tensor(sizes, device=losses[0].device)
         self._record("train_loss", float((torch.stack(losses) * sizes).sum() / sizes.sum()))
+        return batch
 
     def _validation_pass(self, batches):
         if self.watched_:
@@ -401,10 +402,10 @@ class AutoencoderNet(NeuralNet):
         self.history.record(f"{name}_best", loss < min(self.losses(name), default=math.inf))
         self.history.record(name, loss)
 
-    def _is_finite(self):
-        epoch = self.history[-1]
-        return all(math.isfinite(epoch.get(k, 0)) for k in ("train_loss", "valid_loss")) and all(
-            bool(p.isfinite().all()) for p in self.module_.parameters()
+    def _is_finite(self, *losses):
+        """Tell whether an epoch was: its mean training loss and the losses after it."""
+        return math.isfinite(self.history[-1]["train_loss"]) and all(
+            np.isfinite(values).all() for values in losses if values is not None
         )
 
     def _has_batch_hooks(self):

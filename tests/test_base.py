@@ -1,0 +1,486 @@
+"""Inference, scores, parameters and their errors."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import InvalidParameterError
+
+import sklearn_ae._base as base
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._base import own_random_state, statistics
+
+CONFIGURATIONS = {
+    "linear start": {},
+    "textbook": {"linear_start": False},
+    "no hidden layer": {"hidden_layer_sizes": ()},
+    "squashing": {"code_activation": "relu", "output_activation": "logistic"},
+    "binary cross-entropy": {"loss": "binary_cross_entropy"},
+    "clipped": {"clip": True},
+}
+
+
+def quick(n_components=3, **params):
+    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0, **params}
+    return AutoencoderTransformer(n_components, **params)
+
+
+@pytest.fixture
+def unit_X(X):
+    return (X - X.min()) / (X.max() - X.min())
+
+
+@pytest.fixture(params=CONFIGURATIONS)
+def fitted(request, unit_X):
+    return quick(**CONFIGURATIONS[request.param]).fit(unit_X)
+
+
+# ----------------------------------------------------------------------------- inference
+
+
+def test_formula_of_the_documentation(fitted, unit_X):
+    u = torch.as_tensor((unit_X - fitted.mean_) / fitted.scale_, dtype=torch.float32)
+    with torch.no_grad():
+        z = fitted.encoder_(u)
+        output = fitted.decoder_(z)
+    if fitted.loss == "binary_cross_entropy":
+        output = output.sigmoid()
+    expected = output.double().numpy() * fitted.scale_ + fitted.mean_
+    if fitted.clip:
+        expected = np.clip(expected, unit_X.min(axis=0), unit_X.max(axis=0))
+    codes = fitted.transform(unit_X)
+    assert_allclose(codes, z, rtol=1e-5, atol=1e-6)
+    assert_allclose(fitted.inverse_transform(codes), expected, rtol=1e-5, atol=1e-6)
+    assert_allclose(fitted.reconstruct(unit_X), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("fit_dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtypes(X, fit_dtype, dtype):
+    autoencoder = quick().fit(X.astype(fit_dtype))
+    codes = autoencoder.transform(X.astype(dtype))
+    assert codes.dtype == np.float32
+    assert autoencoder.mean_.dtype == fit_dtype
+    assert autoencoder.inverse_transform(codes).dtype == fit_dtype
+    assert autoencoder.inverse_transform(codes.astype(dtype)).dtype == fit_dtype
+    assert autoencoder.reconstruct(X.astype(dtype)).dtype == fit_dtype
+    assert autoencoder.score_samples(X.astype(dtype)).dtype == np.float64
+
+
+def test_float64_offset_survives_reconstruction(X):
+    # in float32 numbers around 1e8 are 8 apart
+    autoencoder = quick(10).fit(X + 1e8)
+    assert np.abs(autoencoder.reconstruct(X + 1e8) - (X + 1e8)).max() < 0.5
+
+
+@pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 700])
+def test_parts_do_not_show(monkeypatch, digits, n_rows):
+    X = digits[0][:n_rows]
+    autoencoder = quick().fit(digits[0])
+    whole = [f(X) for f in (autoencoder.transform, autoencoder.reconstruct)]
+    scores = autoencoder.score_samples(X), autoencoder.score(digits[1])
+    monkeypatch.setattr(base, "CHUNK_ENTRIES", 1)
+    assert [part.stop - part.start for part in autoencoder._parts(200)] == [64, 64, 64, 8]
+    parts = [f(X) for f in (autoencoder.transform, autoencoder.reconstruct)]
+    for one, other in zip(whole, parts, strict=True):
+        assert_allclose(one, other, rtol=1e-5, atol=1e-4)  # float32; pixels up to 16
+    assert_allclose(autoencoder.score_samples(X), scores[0], rtol=1e-4)
+    assert_allclose(autoencoder.score(digits[1]), scores[1], rtol=1e-6)
+
+
+def test_a_row_has_the_same_code_in_any_company(digits):
+    autoencoder = quick().fit(digits[0])
+    X = digits[1][:50]
+    together = autoencoder.transform(X)
+    assert_array_equal(np.vstack([autoencoder.transform(row[None]) for row in X]), together)
+    assert_array_equal(autoencoder.transform(X[::-1])[::-1], together)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "score_samples"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_values_that_are_not_finite_are_found_in_any_part(digits, bad, method, activation):
+    autoencoder = quick(linear_start=False, activation=activation).fit(digits[0])
+    X = digits[1].copy()
+    X[-1, 3] = bad
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        getattr(autoencoder, method)(X)
+
+
+def test_finite_values_that_overflow_a_sum_are_fine():
+    X = np.random.RandomState(0).uniform(0.5, 1, size=(200, 4)).astype(np.float32) * 1e37
+    autoencoder = quick(2, max_epochs=0, output_activation="relu").fit(X)  # not scaled
+    assert np.isfinite(autoencoder.transform(X)).all()
+    with pytest.raises(ValueError, match=r"infinity or a value too large for dtype..float32"):
+        autoencoder.transform(X.astype(np.float64) * 100)
+
+
+def test_clip(X):
+    autoencoder = quick(clip=True).fit(X)
+    far = 100 * autoencoder.transform(X)
+    decoded = autoencoder.inverse_transform(far)
+    assert (decoded >= X.min(axis=0)).all()
+    assert (decoded <= X.max(axis=0)).all()
+    free = autoencoder.set_params(clip=False).inverse_transform(far)
+    assert_array_equal(np.clip(free, X.min(axis=0), X.max(axis=0)), decoded)
+
+
+def test_wrong_number_of_codes(X):
+    with pytest.raises(ValueError, match=r"X has 2 columns.*expecting codes with 3 components"):
+        quick().fit(X).inverse_transform(np.zeros((4, 2)))
+
+
+# -------------------------------------------------------------------------------- scores
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    X=hnp.arrays(
+        np.float64,
+        st.tuples(st.integers(2, 70), st.just(3)),
+        elements=st.floats(-1e3, 1e3, allow_subnormal=False).map(lambda v: round(v, 3)),
+    )
+)
+def test_score_is_r2_score(X):
+    autoencoder = test_score_is_r2_score.autoencoder
+    expected = r2_score(X, autoencoder.reconstruct(X), multioutput="variance_weighted")
+    assert_allclose(autoencoder.score(X), expected, rtol=1e-6, atol=1e-6)
+
+
+test_score_is_r2_score.autoencoder = quick(2).fit(
+    np.random.RandomState(0).normal(size=(50, 3)) * [500, 200, 100]
+)
+
+
+def test_score_of_one_row_is_undefined(X):
+    autoencoder = quick().fit(X)
+    with pytest.warns(UndefinedMetricWarning, match="fewer than two"):
+        assert np.isnan(autoencoder.score(X[:1]))
+
+
+def test_score_samples_is_minus_the_mean_squared_error(fitted, unit_X):
+    expected = -np.mean((unit_X - fitted.reconstruct(unit_X)) ** 2, axis=1)
+    assert_allclose(fitted.score_samples(unit_X), expected, rtol=1e-6)
+
+
+def test_losses_are_in_units_of_X(X):
+    autoencoder = quick(learning_rate=1e-9, early_stopping=False, max_epochs=1).fit(X)
+    assert_allclose(-autoencoder.score_samples(X).mean(), autoencoder.loss_curve_[0], rtol=1e-4)
+    tenfold = quick(learning_rate=1e-9, early_stopping=False, max_epochs=1).fit(10 * X)
+    assert_allclose(tenfold.loss_curve_[0], 100 * autoencoder.loss_curve_[0], rtol=1e-4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    n_samples=st.integers(2, 1000),
+    offset=st.sampled_from([0, 1e3, -1e6]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_statistics(n_samples, offset, dtype):
+    X = np.random.RandomState(n_samples).normal(size=(n_samples, 3)) * [1, 10, 100]
+    X = (X + offset).astype(dtype)
+    mean, scale, low, high = statistics(X)
+    assert mean.dtype == dtype
+    precise = X.astype(np.float64)
+    assert_allclose(mean, precise.mean(axis=0), rtol=1e-6, atol=1e-5)
+    assert_allclose(scale, np.sqrt(precise.var(axis=0).mean()), rtol=1e-5)
+    assert_array_equal(low, X.min(axis=0))
+    assert_array_equal(high, X.max(axis=0))
+
+
+# --------------------------------------------------------------------- textbook networks
+
+
+def test_squashed_output_is_in_units_of_X(unit_X):
+    autoencoder = quick(output_activation="logistic", max_epochs=1000, early_stopping=False)
+    autoencoder.fit(unit_X)
+    assert autoencoder.scale_ == 1
+    assert not autoencoder.mean_.any()
+    assert autoencoder.score(unit_X) > 0.5
+    reconstruction = autoencoder.reconstruct(unit_X)
+    assert reconstruction.min() >= 0
+    assert reconstruction.max() <= 1
+
+
+@pytest.mark.parametrize("output_activation", ["identity", "logistic"])
+def test_binary_cross_entropy(unit_X, output_activation):
+    autoencoder = quick(
+        loss="binary_cross_entropy",
+        output_activation=output_activation,
+        max_epochs=1000,
+        early_stopping=False,
+    ).fit(unit_X)
+    decoded = autoencoder.inverse_transform(autoencoder.transform(unit_X))
+    assert decoded.min() >= 0
+    assert decoded.max() <= 1
+    assert autoencoder.score(unit_X) > 0.5
+    cross_entropy = -(unit_X * np.log(decoded) + (1 - unit_X) * np.log1p(-decoded)).mean()
+    assert cross_entropy < autoencoder.loss_curve_[0]
+    assert_allclose(cross_entropy, autoencoder.loss_curve_[-1], rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("params", "has_linear_path"),
+    [
+        ({}, True),
+        ({"linear_start": True, "loss": "huber"}, True),
+        ({"loss": "absolute_error"}, True),
+        ({"linear_start": False}, False),
+        ({"code_activation": "relu"}, False),
+        ({"output_activation": "tanh"}, False),
+        ({"loss": "binary_cross_entropy"}, False),
+    ],
+)
+def test_linear_start(unit_X, params, has_linear_path):
+    autoencoder = quick(max_epochs=0, **params).fit(unit_X)
+    names = [name for name, _ in autoencoder.net_.module_.named_parameters()]
+    assert any("linear" in name for name in names) is has_linear_path
+
+
+# ---------------------------------------------------------------------------- automatics
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_batch_rows", "n_epochs"),
+    [(2, 64, 200), (1000, 64, 75), (10_000, 100, 12), (60_000, 200, 4), (10**7, 200, 1)],
+)
+def test_automatic_batch_size_and_epochs(n_samples, n_batch_rows, n_epochs):
+    autoencoder = AutoencoderTransformer()
+    assert autoencoder._n_batch_rows(n_samples) == n_batch_rows
+    assert autoencoder._n_epochs(n_samples) == n_epochs
+
+
+def test_automatic_n_components(X, digits):
+    assert quick(None, max_epochs=0).fit(X).n_components_ == 10
+    assert quick(None, max_epochs=0).fit(digits[0]).n_components_ == 32
+
+
+def test_hidden_layer_sizes_as_int_or_array(X):
+    for sizes in (7, [7], np.array([7])):
+        autoencoder = quick(hidden_layer_sizes=sizes).fit(X)
+        assert autoencoder.encoder_[0].correction[0].out_features == 7
+
+
+# ------------------------------------------------------------------------- random states
+
+
+def test_same_seed_same_result(X):
+    one, other = quick().fit(X), quick().fit(X)
+    assert_array_equal(one.transform(X), other.transform(X))
+    assert one.loss_curve_ == other.loss_curve_
+    assert quick(random_state=1).fit(X).loss_curve_ != one.loss_curve_
+    generator = np.random.RandomState(0)
+    first = quick(random_state=generator).fit(X).loss_curve_
+    assert quick(random_state=generator).fit(X).loss_curve_ != first
+    assert quick(random_state=np.random.RandomState(0)).fit(X).loss_curve_ == first
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_global_generators_are_left_alone(X, random_state):
+    autoencoder = quick(random_state=random_state)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    curves = [autoencoder.fit(X).loss_curve_]
+    autoencoder.partial_fit(X).transform(X)
+    assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+    curves.append(autoencoder.fit(X).loss_curve_)
+    assert (curves[0] == curves[1]) is (random_state == 0)
+    assert own_random_state(None) is not np.random.mtrand._rand
+
+
+# ----------------------------------------------------------------------------- bad input
+
+
+def test_not_fitted(X):
+    autoencoder = quick()
+    for method in ("transform", "inverse_transform", "reconstruct", "score", "score_samples"):
+        with pytest.raises(NotFittedError):
+            getattr(autoencoder, method)(X)
+    with pytest.raises(NotFittedError):
+        autoencoder.get_feature_names_out()
+    assert not hasattr(autoencoder, "encoder_")
+    assert not hasattr(autoencoder, "decoder_")
+
+
+OUT_OF_RANGE = {
+    "n_components": [0, -1, 1.5, 0.0, "two"],
+    "hidden_layer_sizes": [0, (0,), (-3,), (2.5,), ("a",), "abc", None],
+    "activation": ["sigmoid", None],
+    "code_activation": ["softmax"],
+    "output_activation": ["gelu"],
+    "linear_start": ["yes", None],
+    "loss": ["mse"],
+    "optimizer": ["lbfgs", dict, torch.nn.Linear, lambda parameters: parameters],
+    "learning_rate": [0, -1],
+    "schedule": ["cyclic"],
+    "weight_decay": [-1, "none"],
+    "batch_size": [0, 2.5, "all"],
+    "max_epochs": [-1, 2.5, None],
+    "early_stopping": ["no"],
+    "validation_fraction": [0, 1, 2, "a"],
+    "n_iter_no_change": [0, 1.5],
+    "tol": [-1],
+    "clip": ["no"],
+    "warm_start": ["no"],
+    "device": [0, "nowhere"],
+    "random_state": ["seed"],
+    "verbose": [-1, 3, "a"],
+    "net_params": [[], "verbose"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in OUT_OF_RANGE.items() for value in values]
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_parameter_out_of_range(X, name, value, method):
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of Autoencoder"):
+        getattr(quick().set_params(**{name: value}), method)(X)
+
+
+def test_every_parameter_has_a_bad_value_in_the_test():
+    assert set(OUT_OF_RANGE) == set(AutoencoderTransformer().get_params())
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"linear_start": True, "code_activation": "relu"}, "code_activation='relu'.*'auto'"),
+        ({"linear_start": True, "output_activation": "tanh"}, "output_activation='tanh'"),
+        ({"linear_start": True, "loss": "binary_cross_entropy"}, "binary_cross_entropy.*False"),
+        ({"loss": "binary_cross_entropy", "output_activation": "tanh"}, "logit.*'identity'"),
+        ({"net_params": {"lr": 1}}, "net_params may not set 'lr'.*'learning_rate'"),
+        ({"net_params": {"max_epochs": 1}}, "'max_epochs'"),
+        ({"validation_fraction": 0.999}, "train set will be empty"),
+    ],
+)
+def test_contradictions(unit_X, params, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(unit_X)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")
+def test_cuda_where_none_is(X):
+    with pytest.raises(ValueError, match=r"finds no CUDA device.*'cpu'"):
+        quick(device="cuda").fit(X)
+
+
+def test_unknown_net_param(X):
+    with pytest.raises(ValueError, match=r"unexpected argument\(s\) callback"):
+        quick(net_params={"callback": []}).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("bad_X", "message"),
+    [
+        ([[1.0, np.nan], [0, 1], [1, 1]], "Input X contains NaN"),
+        ([[1.0, np.inf], [0, 1], [1, 1]], "Input X contains infinity"),
+        ([["a", "b"], ["c", "d"]], "could not convert string to float"),
+        (np.empty((0, 3)), r"Found array with 0 sample\(s\)"),
+        (np.empty((3, 0)), r"Found array with 0 feature\(s\)"),
+        ([[1.0, 2.0]], "1 sample.*minimum of 2 is required"),
+        ([1.0, 2.0, 3.0], "Expected 2D array"),
+        (np.zeros((2, 2, 2)), "Found array with dim 3"),
+        (np.array([[1j, 2], [3, 4]]), "Complex data not supported"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bad_X(bad_X, message, method):
+    with pytest.raises(ValueError, match=message):
+        getattr(quick(), method)(bad_X)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_binary_cross_entropy_needs_the_unit_interval(X, method):
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\]; got values from .*MinMaxScaler"):
+        getattr(quick(loss="binary_cross_entropy"), method)(X)
+
+
+def test_other_number_of_features(X):
+    autoencoder = quick().fit(X)
+    for method in ("transform", "reconstruct", "score", "score_samples", "partial_fit"):
+        with pytest.raises(ValueError, match=r"X has 4 features, but .* expecting 10 features"):
+            getattr(autoencoder, method)(X[:, :4])
+
+
+@pytest.mark.parametrize(
+    "breakage", [{"loss": "mse"}, {"linear_start": True, "code_activation": "relu"}, "X"]
+)
+def test_failed_fit_leaves_the_earlier_state(X, breakage):
+    autoencoder = quick().fit(X)
+    codes = autoencoder.transform(X)
+    bad_X = np.full((30, 4), np.nan) if breakage == "X" else X[:, :4]
+    if breakage != "X":
+        autoencoder.set_params(**breakage)
+    with pytest.raises(ValueError, match=r"."):
+        autoencoder.fit(bad_X)
+    assert autoencoder.n_features_in_ == 10
+    assert_array_equal(autoencoder.transform(X), codes)
+
+
+# -------------------------------------------------------------- warm_start and partial_fit
+
+
+def test_warm_start_continues(digits):
+    X_train, _ = digits
+    autoencoder = quick(warm_start=True, max_epochs=10).fit(X_train)
+    first = autoencoder.score(X_train)
+    mean, scale, codes = autoencoder.mean_, autoencoder.scale_, autoencoder.transform(X_train)
+    autoencoder.set_params(max_epochs=0).fit(X_train)
+    assert_array_equal(autoencoder.transform(X_train), codes)
+    autoencoder.set_params(max_epochs=10).fit(X_train)
+    assert autoencoder.score(X_train) > first
+    assert autoencoder.start_loss_ < quick(max_epochs=10).fit(X_train).start_loss_
+    assert_array_equal(autoencoder.mean_, mean)
+    assert autoencoder.scale_ == scale
+    with pytest.raises(ValueError, match="X has 3 features"):
+        autoencoder.fit(X_train[:, :3])
+
+
+def test_partial_fit_learns_from_chunks(digits):
+    X_train, X_test = digits
+    autoencoder = quick(8, hidden_layer_sizes=(64,))
+    chunks = np.array_split(X_train, 4)
+    start = quick(8, max_epochs=0).fit(chunks[0]).score(X_test)
+    for n_passes in range(1, 11):
+        for i, chunk in enumerate(chunks):
+            assert autoencoder.partial_fit(chunk) is autoencoder
+            assert autoencoder.n_iter_ == len(autoencoder.loss_curve_) == 4 * (n_passes - 1) + i + 1
+    assert autoencoder.best_epoch_ == 40
+    assert autoencoder.best_loss_ == autoencoder.loss_curve_[-1]
+    assert autoencoder.score(X_test) > start + 0.05
+    assert_allclose(autoencoder.mean_, chunks[0].mean(axis=0))
+    # a single row is no start but can be learned from
+    autoencoder.partial_fit(X_train[:1])
+
+
+def test_partial_fit_after_fit(digits):
+    X_train, _ = digits
+    autoencoder = quick(8).fit(X_train)
+    fitted = autoencoder.score(X_train)
+    autoencoder.partial_fit(X_train)
+    assert autoencoder.n_iter_ == 6
+    assert autoencoder.validation_loss_curve_ is None
+    assert autoencoder.score(X_train) > fitted - 0.02
+
+
+def test_fit_forgets_partial_fit(X):
+    autoencoder = quick().partial_fit(10 * X).fit(X)
+    assert_array_equal(autoencoder.transform(X), quick().fit(X).transform(X))
+    assert autoencoder.n_iter_ == 5
+
+
+def test_no_warning_leaks(X):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick().fit(X).partial_fit(X).reconstruct(X)
+    assert not caught

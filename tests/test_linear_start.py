@@ -1,0 +1,121 @@
+"""The start is PCA: `sklearn.decomposition.PCA` is the reference throughout."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import _linear_start as module
+from sklearn_ae._linear_start import linear_start
+
+
+def untrained(n_components, **params):
+    return AutoencoderTransformer(n_components, max_epochs=0, random_state=0, **params)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n_samples=st.integers(3, 60),
+    n_features=st.integers(2, 12),
+    size=st.floats(0, 1),
+    magnitude=st.sampled_from([1e-6, 1.0, 1e6]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 1000),
+)
+def test_start_is_pca(n_samples, n_features, size, magnitude, dtype, seed):
+    rng = np.random.RandomState(seed)
+    spread = np.linspace(1, 3, n_features)  # distinct variances, hence distinct components
+    X = (magnitude * rng.normal(size=(n_samples, n_features)) * spread).astype(dtype)
+    n_components = 1 + int(size * (min(n_samples, n_features) - 1))
+    pca = PCA(n_components).fit(X.astype(np.float64))
+    autoencoder = untrained(n_components).fit(X)
+    codes = pca.transform(X)
+    # where n_samples <= n_features PCA's last component has no variance and any direction
+    used = pca.explained_variance_ > 1e-6 * pca.explained_variance_[0]
+    scale = np.abs(X - X.mean(axis=0)).max()
+    assert np.abs(autoencoder.transform(X) - codes)[:, used].max() < 1e-3 * scale
+    error = autoencoder.reconstruct(X) - pca.inverse_transform(codes)
+    assert np.abs(error).max() < 1e-3 * scale
+
+
+def test_start_agrees_with_pca_to_rounding_on_digits(digits):
+    X_train, X_test = digits
+    pca = PCA(16).fit(X_train)
+    autoencoder = untrained(16).fit(X_train)
+    codes = pca.transform(X_test)
+    # float32 has 7 digits; pixels go up to 16, codes up to 40
+    np.testing.assert_allclose(autoencoder.transform(X_test), codes, atol=1e-4)
+    np.testing.assert_allclose(
+        autoencoder.inverse_transform(codes), pca.inverse_transform(codes), atol=1e-4
+    )
+    assert (autoencoder.n_iter_, autoencoder.best_epoch_) == (0, 0)
+    assert autoencoder.loss_curve_ == []
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_float_n_components_is_as_in_pca(digits, share):
+    X_train, _ = digits
+    autoencoder = untrained(share).fit(X_train)
+    assert autoencoder.n_components_ == PCA(share).fit(X_train).n_components_
+    textbook = untrained(share, linear_start=False).fit(X_train)
+    assert textbook.n_components_ == autoencoder.n_components_
+
+
+def test_randomised_solver_takes_the_same_seed():
+    X = np.random.RandomState(0).normal(size=(600, 600))
+    pca = PCA(3, random_state=7).fit(X)
+    autoencoder = AutoencoderTransformer(3, max_epochs=0, random_state=7).fit(X)
+    np.testing.assert_allclose(autoencoder.transform(X), pca.transform(X), atol=1e-3)
+
+
+def test_offset_does_not_matter(X):
+    autoencoder = untrained(3).fit(X)
+    moved = untrained(3).fit(X + 1e8)
+    # X + 1e8 itself is rounded to 1.5e-8
+    np.testing.assert_allclose(moved.transform(X + 1e8), autoencoder.transform(X), atol=1e-5)
+    np.testing.assert_allclose(moved.score(X + 1e8), autoencoder.score(X), atol=1e-6)
+
+
+def test_more_codes_than_pca_can_give(X):
+    overcomplete = untrained(15).fit(X)
+    codes = overcomplete.transform(X)
+    assert codes.shape == (60, 15)
+    np.testing.assert_array_equal(codes[:, 10:], 0)
+    np.testing.assert_allclose(overcomplete.reconstruct(X), X, atol=1e-4)
+    few_rows = untrained(8).fit(X[:5])
+    np.testing.assert_allclose(few_rows.reconstruct(X[:5]), X[:5], atol=1e-4)
+
+
+def test_order_of_features_does_not_matter(X):
+    order = np.random.RandomState(1).permutation(X.shape[1])
+    straight = untrained(3).fit(X).reconstruct(X)
+    permuted = untrained(3).fit(X[:, order]).reconstruct(X[:, order])
+    np.testing.assert_allclose(permuted, straight[:, order], atol=1e-5)
+
+
+def test_wider_code_is_no_worse(digits):
+    X_train, X_test = digits
+    scores = [untrained(size).fit(X_train).score(X_test) for size in (1, 2, 4, 8, 16, 32, 64)]
+    assert np.all(np.diff(scores) > 0)
+    assert scores[-1] == pytest.approx(1, abs=1e-6)
+
+
+def test_large_X_is_sampled(monkeypatch):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(2000, 3)) * [3, 2, 1]
+    monkeypatch.setattr(module, "MAX_ROWS", 500)
+    sampled = linear_start(X, X.mean(axis=0), 1.0, 2, random_state=0)
+    again = linear_start(X, X.mean(axis=0), 1.0, 2, random_state=0)
+    np.testing.assert_array_equal(sampled.encoder, again.encoder)
+    exact = PCA(2).fit(X).components_
+    assert not np.allclose(sampled.encoder, exact, atol=1e-6)
+    np.testing.assert_allclose(np.abs(sampled.encoder @ exact.T), np.eye(2), atol=0.2)
+
+
+def test_constant_X_has_a_start():
+    X = np.full((20, 4), 7.0)
+    autoencoder = untrained(2).fit(X)
+    assert autoencoder.scale_ == 1
+    np.testing.assert_array_equal(autoencoder.reconstruct(X), X)

@@ -1,0 +1,354 @@
+import pickle
+import signal
+
+import numpy as np
+import pytest
+import skorch.callbacks
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+from torch.utils.data import Subset
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._training import Batches, KeptEpoch, StandardizedRows, clearly_lower
+
+
+def quick(**params):
+    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0, **params}
+    return AutoencoderTransformer(3, **params)
+
+
+# ------------------------------------------------------------------ rows and batches
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_standardised_in_their_own_dtype(X, dtype):
+    X = (X + 1e3).astype(dtype)
+    mean = X.mean(axis=0)
+    rows = StandardizedRows(X, mean, 2.0, "cpu")
+    index = torch.tensor([3, 1, 1])
+    assert rows[index].dtype == torch.float32
+    np.testing.assert_array_equal(rows[index], ((X[[3, 1, 1]] - mean) / 2).astype(np.float32))
+    np.testing.assert_array_equal(rows[:], ((X - mean) / 2).astype(np.float32))
+
+
+def test_read_only_rows_are_neither_copied_nor_warned_about(X):
+    X.flags.writeable = False
+    rows = StandardizedRows(X, X.mean(axis=0), 1.0, "cpu")
+    assert rows.X.data_ptr() == X.ctypes.data
+
+
+def test_a_pass_holds_each_row_once(X):
+    X = np.arange(60.0)[:, None]
+    rows = Subset(StandardizedRows(X, np.zeros(1), 1.0, "cpu"), np.arange(10, 60))
+    batches = Batches(rows, 16, torch.Generator().manual_seed(0))
+    first, second = ([batch for batch, _ in batches] for _ in range(2))
+    assert [len(batch) for batch in first] == [16, 16, 16, 2]
+    assert len(batches) == 4
+    for one_pass in (first, second):
+        assert sorted(torch.cat(one_pass).flatten().tolist()) == list(range(10, 60))
+    assert not torch.equal(torch.cat(first), torch.cat(second))
+    in_order = torch.cat([batch for batch, _ in Batches(rows, 16)])
+    assert in_order.flatten().tolist() == list(range(10, 60))
+
+
+# ------------------------------------------------------------- the reference: plain torch
+
+
+def test_training_is_that_of_a_plain_torch_loop(X):
+    autoencoder = quick(
+        linear_start=False,
+        early_stopping=False,
+        schedule="constant",
+        learning_rate=0.01,
+        weight_decay=0.0,
+        batch_size=60,  # one batch, so that the order of the rows does not matter
+        activation="tanh",
+        max_epochs=0,
+    )
+    module = pickle.loads(pickle.dumps(autoencoder.fit(X).net_.module_))
+    u = torch.as_tensor((X - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean()), dtype=torch.float32)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(module(u), u)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item() * X.var(axis=0).mean())
+    autoencoder.set_params(max_epochs=10).fit(X)
+    np.testing.assert_allclose(autoencoder.loss_curve_, losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+def test_schedule(X, schedule):
+    rates = []
+
+    class Recorder(skorch.callbacks.Callback):
+        def on_batch_begin(self, net, training=False, **kwargs):
+            if training:
+                rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    quick(
+        schedule=schedule,
+        learning_rate=0.02,
+        batch_size=6,
+        net_params={"callbacks": [Recorder()]},
+    ).fit(X)
+    assert len(rates) == 5 * 9
+    assert max(rates) == pytest.approx(0.02, rel=0.01)
+    if schedule == "constant":
+        assert min(rates) == max(rates)
+    else:
+        assert rates[-1] < 0.02 / 500  # zero one step after the last
+    if schedule == "one_cycle":
+        assert rates[0] < 0.02 / 10
+        assert 4 <= int(np.argmax(rates)) <= 8
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", torch.optim.RMSprop])
+def test_every_loss_is_lowered_by_every_optimizer(X, loss, optimizer):
+    autoencoder = quick(
+        loss=loss,
+        optimizer=optimizer,
+        linear_start=False,
+        max_epochs=60,
+        early_stopping=False,
+    ).fit(X)
+    assert autoencoder.loss_curve_[-1] < 0.8 * autoencoder.loss_curve_[0]
+
+
+def test_optimizer_with_a_closure(X):
+    lbfgs = quick(
+        optimizer=torch.optim.LBFGS,
+        linear_start=False,
+        learning_rate=0.5,
+        schedule="constant",
+        early_stopping=False,
+        batch_size=60,
+        max_epochs=3,
+    ).fit(X)
+    assert lbfgs.loss_curve_[-1] < 0.5 * lbfgs.loss_curve_[0]
+
+
+def test_weight_decay_draws_the_network_to_the_linear_path(digits):
+    X_train, _ = digits
+    untrained = quick(max_epochs=0).fit(X_train)
+    trained = quick(max_epochs=30, weight_decay=10.0, early_stopping=False, optimizer="adamw").fit(
+        X_train
+    )
+    correction = trained.encoder_[0].correction(torch.randn(20, 64)).abs().max().item()
+    assert correction < 1e-3
+    # the linear path itself is not drawn to zero
+    assert trained.score(X_train) > 0.95 * untrained.score(X_train)
+
+
+# ------------------------------------------------------------------------ the kept epoch
+
+
+def losses_of(mean, n_rows=200, seed=0):
+    return np.random.RandomState(seed).uniform(0.9, 1.1, size=n_rows) * mean
+
+
+def test_kept_epoch_is_the_best_or_the_start():
+    module = nn.Linear(1, 1)
+    kept = KeptEpoch(module, 0, start_losses=losses_of(1.0))
+    start = module.weight.detach().clone()
+    for epoch, loss in enumerate([0.9, 0.5, 0.8], start=1):
+        with torch.no_grad():
+            module.weight.fill_(epoch)
+        kept.update(epoch, losses_of(loss, seed=epoch))
+    assert kept.restore() == 2
+    assert module.weight.item() == 2
+
+    kept.start_losses = losses_of(0.4)
+    assert kept.restore() == 0
+    assert torch.equal(module.weight, start)
+
+
+def test_clearly_lower_is_a_paired_test():
+    difficulty = np.random.RandomState(0).exponential(size=50)
+    assert clearly_lower(0.9 * difficulty, difficulty)  # though the rows differ far more
+    assert not clearly_lower(difficulty, difficulty)
+    assert not clearly_lower(1.1 * difficulty, difficulty)
+    assert not clearly_lower(np.array([0.5]), np.array([1.0]))
+    outlier = difficulty.copy()
+    outlier[0] -= 5  # a lower mean by one row's doing
+    assert not clearly_lower(outlier, difficulty)
+
+
+@pytest.mark.parametrize("n_rows", [5, 20, 100])
+def test_chance_is_rarely_taken_for_progress(n_rows):
+    rng = np.random.RandomState(0)
+    found = [clearly_lower(rng.normal(size=n_rows), rng.normal(size=n_rows)) for _ in range(5000)]
+    assert np.mean(found) < 0.003  # the level is 0.001; 5,000 draws
+
+
+def test_best_epoch_has_the_lowest_validation_loss(digits):
+    X_train, _ = digits
+    autoencoder = quick(max_epochs=20).fit(X_train)
+    curve = autoencoder.validation_loss_curve_
+    assert len(curve) == len(autoencoder.loss_curve_) == autoencoder.n_iter_
+    assert autoencoder.best_loss_ == min(curve) < autoencoder.start_loss_
+    assert autoencoder.best_epoch_ == 1 + int(np.argmin(curve))
+
+
+def test_noise_leaves_the_start(X):
+    noise = np.random.RandomState(0).normal(size=(80, 10))
+    autoencoder = quick(max_epochs=50).fit(noise)
+    untrained = quick(max_epochs=0).fit(noise)
+    assert autoencoder.n_iter_ > 0
+    assert autoencoder.best_epoch_ == 0
+    assert autoencoder.best_loss_ == autoencoder.start_loss_
+    np.testing.assert_array_equal(autoencoder.transform(X), untrained.transform(X))
+
+
+def test_textbook_network_never_returns_untrained(X):
+    # of a start without information nothing is gained by going back to it
+    assert quick(linear_start=False, max_epochs=1).fit(X[:10]).best_epoch_ == 1
+
+
+def test_stops_without_improvement():
+    noise = np.random.RandomState(0).normal(size=(80, 10))
+    autoencoder = quick(max_epochs=500, n_iter_no_change=3, tol=0.5).fit(noise)
+    assert autoencoder.n_iter_ == 4
+    patient = quick(max_epochs=30, n_iter_no_change=40).fit(noise)
+    assert patient.n_iter_ == 30
+
+
+def test_no_rows_are_held_out_without_early_stopping(X):
+    autoencoder = quick(early_stopping=False).fit(X)
+    assert autoencoder.validation_loss_curve_ is None
+    assert autoencoder.start_loss_ is None
+    assert autoencoder.n_iter_ == autoencoder.best_epoch_ == 5
+    assert autoencoder.best_loss_ == autoencoder.loss_curve_[-1]
+
+
+# ------------------------------------------------------------------ divergence, interrupts
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_divergence_keeps_the_last_good_weights(X, early_stopping):
+    diverging = quick(
+        optimizer="sgd", learning_rate=1e6, schedule="constant", early_stopping=early_stopping
+    )
+    with pytest.warns(ConvergenceWarning, match=r"epoch \d.*learning_rate"):
+        diverging.fit(X)
+    assert np.isfinite(diverging.transform(X)).all()
+    assert diverging.n_iter_ < 5
+    if early_stopping:
+        assert diverging.best_epoch_ == 0
+        np.testing.assert_array_equal(
+            diverging.transform(X), quick(max_epochs=0).fit(X).transform(X)
+        )
+
+
+class Interrupt(skorch.callbacks.Callback):
+    def __init__(self, how):
+        self.how = how
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.how == "signal":
+            signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt if self.how == "raise" else RuntimeError("from a callback")
+
+
+@pytest.mark.parametrize("how", ["signal", "raise", "error"])
+def test_interrupts_and_errors_come_out(X, how):
+    error = RuntimeError if how == "error" else KeyboardInterrupt
+    interrupted = quick(net_params={"callbacks": [Interrupt(how)]})
+    with pytest.raises(error):
+        interrupted.fit(X)
+    assert not hasattr(interrupted, "net_")
+    assert not [name for name in vars(interrupted) if name.endswith("_")]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_fitted_state_survives_an_interrupt(X, method, warm_start):
+    autoencoder = quick(warm_start=warm_start).fit(X)
+    before = pickle.dumps(autoencoder)
+    codes = autoencoder.transform(X)
+    state = {name: value for name, value in vars(autoencoder).items() if name.endswith("_")}
+    state = {name: np.array(v) for name, v in state.items() if name != "net_"}
+    callbacks = autoencoder.net_.callbacks_
+    autoencoder.net_params = {"callbacks": [Interrupt("raise")]}
+    if method == "partial_fit":
+        callbacks.append(("interrupt", Interrupt("raise")))
+    with pytest.raises(KeyboardInterrupt):
+        getattr(autoencoder, method)(X[::-1] * 2)
+    np.testing.assert_array_equal(autoencoder.transform(X), codes)
+    for name, value in state.items():
+        np.testing.assert_array_equal(getattr(autoencoder, name), value)
+    assert len(autoencoder.net_.history) == autoencoder.n_iter_ == 5
+    assert pickle.loads(before).n_iter_ == 5
+
+
+# --------------------------------------------------------------------- skorch's callbacks
+
+
+def test_users_skorch_callbacks(digits, tmp_path):
+    X_train, _ = digits
+    seen = []
+
+    class Recorder(skorch.callbacks.Callback):
+        def on_train_begin(self, net, **kwargs):
+            seen.append("train begin")
+
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            seen.append(max(p.grad.abs().max().item() for _, p in named_parameters))
+
+        def on_train_end(self, net, **kwargs):
+            seen.append("train end")
+
+    callbacks = [
+        Recorder(),
+        ("stop", skorch.callbacks.EarlyStopping(patience=2, threshold=0.9)),
+        skorch.callbacks.Checkpoint(dirname=tmp_path, monitor="valid_loss_best"),
+        skorch.callbacks.GradientNormClipping(1.0),
+        skorch.callbacks.EpochTimer(),
+    ]
+    autoencoder = quick(max_epochs=50, net_params={"callbacks": callbacks}).fit(X_train)
+    assert autoencoder.n_iter_ == 3
+    assert (tmp_path / "params.pt").exists()
+    assert "dur" in autoencoder.net_.history[-1]
+    assert seen[0] == "train begin"
+    assert seen[-1] == "train end"
+    assert len(seen) == 2 + 3 * 19
+    assert np.all(np.isfinite(seen[1:-1]))
+    assert len(autoencoder.net_.history[0, "batches", :, "train_loss"]) == 19
+
+
+def test_batch_hooks_change_nothing(X):
+    class Idle(skorch.callbacks.Callback):
+        def on_batch_begin(self, net, **kwargs):
+            pass
+
+    plain = quick().fit(X)
+    watched = quick(net_params={"callbacks": [Idle()]}).fit(X)
+    assert watched.loss_curve_ == plain.loss_curve_
+    assert watched.validation_loss_curve_ == plain.validation_loss_curve_
+    np.testing.assert_array_equal(watched.transform(X), plain.transform(X))
+
+
+def test_optimizer_options_by_net_params(X):
+    autoencoder = quick(net_params={"optimizer__betas": (0.5, 0.6)}).fit(X)
+    assert autoencoder.net_.optimizer_.param_groups[0]["betas"] == (0.5, 0.6)
+
+
+# --------------------------------------------------------------------------------- verbose
+
+
+def test_verbose(X, capsys):
+    quick().fit(X)
+    assert capsys.readouterr() == ("", "")
+    quick(verbose=1).fit(X)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "5/5" in captured.err
+    assert "valid_loss" in captured.err
+    quick(verbose=2).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert "valid_loss" in lines[0]
+    assert len(lines) == 2 + 5
