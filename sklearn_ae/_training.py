@@ -114,9 +114,9 @@ class KeptEpoch:
 
         Without `losses` of the validation rows every epoch is better than the one before.
         """
-        loss = -math.inf if losses is None else losses.mean()
-        gain = self.loss - loss
-        if losses is None or gain > 0:
+        loss = self.loss if losses is None else losses.mean()
+        gain = math.inf if losses is None else self.loss - loss
+        if gain > 0:
             self.weights = copy.deepcopy(self.module.state_dict())
             self.epoch, self.losses, self.loss = epoch, losses, loss
         return gain

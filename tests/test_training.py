@@ -218,7 +218,7 @@ def test_stops_without_improvement():
 
 
 def test_no_rows_are_held_out_without_early_stopping(X):
-    autoencoder = quick(early_stopping=False).fit(X)
+    autoencoder = quick(early_stopping=False, n_iter_no_change=2).fit(X)
     assert autoencoder.validation_loss_curve_ is None
     assert autoencoder.start_loss_ is None
     assert autoencoder.n_iter_ == autoencoder.best_epoch_ == 5
