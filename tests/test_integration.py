@@ -249,7 +249,7 @@ def test_progress_bar_of_a_search_shows_epochs(X, capsys, monkeypatch, n_jobs):
 
 def test_scoring_monitor():
     X, y = load_iris(return_X_y=True)
-    monitor = ScoringMonitor(scoring={"r2": lambda estimator, X, y: estimator.score(X)})
+    monitor = ScoringMonitor(scoring={"r2": lambda estimator, X, y: estimator.score(X, y)})
     autoencoder = quick(early_stopping=False).set_callbacks(monitor).fit(X, y)
     scores = monitor.get_logs().data_as_pandas["r2"]
     assert len(scores) == 5 + 1
