@@ -1,5 +1,6 @@
 """What every autoencoder of the package shares: validate, start, train, encode, decode, score."""
 
+import copy
 import math
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -679,12 +680,18 @@ def new_seed(random_state):
 
 @contextmanager
 def as_before_on_error(estimator):
-    """Give the estimator its earlier fitted attributes back if the block raises."""
+    """Give the estimator its earlier fitted state back, weights included, if the block raises."""
     before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+    net = before.get("net_")
+    if net is not None:
+        weights, n_epochs = copy.deepcopy(net.module_.state_dict()), len(net.history)
     try:
         yield
     except BaseException:
         for name in [name for name in vars(estimator) if name.endswith("_")]:
             delattr(estimator, name)
         vars(estimator).update(before)
+        if net is not None:
+            net.module_.load_state_dict(weights)
+            del net.history[n_epochs:]
         raise

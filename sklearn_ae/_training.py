@@ -130,10 +130,6 @@ class KeptEpoch:
         self.module.load_state_dict(self.weights)
         return self.epoch
 
-    def undo(self):
-        """Put the weights of the start back."""
-        self.module.load_state_dict(self.start)
-
 
 def clearly_lower(losses, others):
     """Tell whether `losses` are lower than `others`, row by row, beyond chance.
@@ -190,7 +186,7 @@ class EpochBar(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Draw the empty bar."""
-        from tqdm.auto import tqdm  # comes with skorch
+        from tqdm import tqdm  # comes with skorch
 
         self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
 
@@ -282,7 +278,7 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train and end with the weights to keep; after an error, with those before."""
+        """Train and end with the weights to keep."""
         epochs = self.max_epochs if epochs is None else epochs
         train, valid = self.get_split_datasets(X)
         batches = self.get_iterator(train, training=True)
@@ -296,10 +292,6 @@ class AutoencoderNet(NeuralNet):
         kept = KeptEpoch(self.module_, n_before, start_losses if self.keep_start else None)
         try:
             self._run_epochs(epochs, batches, held_out, kept)
-        except BaseException:
-            kept.undo()
-            del self.history[n_before:]
-            raise
         finally:
             del self.scheduler_, self.parameters_  # a pickle would hold the weights twice
         self.best_epoch_ = kept.restore()

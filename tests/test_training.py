@@ -245,10 +245,11 @@ def test_divergence_keeps_the_last_good_weights(X, early_stopping):
 
 
 class Interrupt(skorch.callbacks.Callback):
-    def __init__(self, how):
+    def __init__(self, how, hook="on_epoch_end"):
+        setattr(self, hook, self.interrupt)
         self.how = how
 
-    def on_epoch_end(self, net, **kwargs):
+    def interrupt(self, net, **kwargs):
         if self.how == "signal":
             signal.raise_signal(signal.SIGINT)
         raise KeyboardInterrupt if self.how == "raise" else RuntimeError("from a callback")
@@ -266,16 +267,17 @@ def test_interrupts_and_errors_come_out(X, how):
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_fitted_state_survives_an_interrupt(X, method, warm_start):
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end", "on_train_end"])
+def test_fitted_state_survives_an_interrupt(X, method, warm_start, hook):
     autoencoder = quick(warm_start=warm_start).fit(X)
     before = pickle.dumps(autoencoder)
     codes = autoencoder.transform(X)
     state = {name: value for name, value in vars(autoencoder).items() if name.endswith("_")}
     state = {name: np.array(v) for name, v in state.items() if name != "net_"}
     callbacks = autoencoder.net_.callbacks_
-    autoencoder.net_params = {"callbacks": [Interrupt("raise")]}
+    autoencoder.net_params = {"callbacks": [Interrupt("raise", hook)]}
     if method == "partial_fit":
-        callbacks.append(("interrupt", Interrupt("raise")))
+        callbacks.append(("interrupt", Interrupt("raise", hook)))
     with pytest.raises(KeyboardInterrupt):
         getattr(autoencoder, method)(X[::-1] * 2)
     np.testing.assert_array_equal(autoencoder.transform(X), codes)
