@@ -7,10 +7,17 @@ import skorch.callbacks
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._training import Batches, KeptEpoch, StandardizedRows, clearly_lower
+from sklearn_ae._training import (
+    Batches,
+    KeptEpoch,
+    StandardizedRows,
+    clearly_lower,
+    learning_rates,
+)
 
 
 def quick(**params):
@@ -80,30 +87,48 @@ def test_training_is_that_of_a_plain_torch_loop(X):
     np.testing.assert_allclose(autoencoder.loss_curve_, losses, rtol=1e-4)
 
 
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 100, 3000])
+def test_schedules_are_those_of_torch(schedule, n_steps):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.02)
+    if schedule == "one_cycle":
+        reference = OneCycleLR(optimizer, 0.02, n_steps, pct_start=0.15, cycle_momentum=False)
+    else:
+        reference = CosineAnnealingLR(optimizer, n_steps)
+    expected = []
+    for _ in range(n_steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        reference.step()
+    rates = learning_rates(schedule, 0.02, n_steps)
+    assert len(rates) == n_steps
+    assert 0.02 / 2 <= max(rates) <= 0.02
+    assert min(rates) > 0
+    if n_steps >= 100:  # ours are taken in the middle of each step, torch's at its ends
+        np.testing.assert_allclose(rates, expected, atol=0.02 * 11 / n_steps)
+
+
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
-def test_schedule(X, schedule):
+def test_schedule_is_followed(X, schedule):
     rates = []
 
     class Recorder(skorch.callbacks.Callback):
-        def on_batch_begin(self, net, training=False, **kwargs):
+        def on_batch_end(self, net, training=False, **kwargs):
             if training:
                 rates.append(net.optimizer_.param_groups[0]["lr"])
 
-    quick(
-        schedule=schedule,
-        learning_rate=0.02,
-        batch_size=6,
-        net_params={"callbacks": [Recorder()]},
+    params = {"schedule": schedule, "learning_rate": 0.02, "batch_size": 6}
+    quick(net_params={"callbacks": [Recorder()]}, **params).fit(X)
+    expected = [0.02] * 45 if schedule == "constant" else learning_rates(schedule, 0.02, 45)
+    assert rates == expected
+
+
+def test_learning_rate_by_a_skorch_callback(X):
+    halving = skorch.callbacks.LRScheduler("StepLR", step_size=1, gamma=0.5)
+    autoencoder = quick(
+        schedule="constant", learning_rate=0.01, net_params={"callbacks": [halving]}
     ).fit(X)
-    assert len(rates) == 5 * 9
-    assert max(rates) == pytest.approx(0.02, rel=0.01)
-    if schedule == "constant":
-        assert min(rates) == max(rates)
-    else:
-        assert rates[-1] < 0.02 / 500  # zero one step after the last
-    if schedule == "one_cycle":
-        assert rates[0] < 0.02 / 10
-        assert 4 <= int(np.argmax(rates)) <= 8
+    assert autoencoder.net_.optimizer_.param_groups[0]["lr"] == pytest.approx(0.01 / 2**5)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
