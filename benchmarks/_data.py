@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from sklearn import datasets
-from sklearn.preprocessing import StandardScaler
 
 BUNDLED = {
     "digits": datasets.load_digits,
@@ -26,9 +25,7 @@ def add_mnist_argument(parser):
 
 
 def load_bundled(name):
-    """Return X and y; features of different units are standardised, digits are not."""
-    X, y = BUNDLED[name](return_X_y=True)
-    return (X if name == "digits" else StandardScaler().fit_transform(X)), y
+    return BUNDLED[name](return_X_y=True)
 
 
 def load_mnist(folder=None):

@@ -78,6 +78,9 @@ def splits_of(name, mnist_folder):
 
     def split(seed):
         X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=seed)
+        if name != "digits":  # whose features have one unit
+            scaler = StandardScaler().fit(X_train)
+            X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
         return X_train, y_train, X_test, y_test
 
     return split

@@ -85,7 +85,7 @@ search = GridSearchCV(
     reduce_then_classify(PCA()),
     {
         "reduce": [PCA(random_state=0), AutoencoderTransformer(random_state=0)],
-        "reduce__n_components": [4, 8, 16],
+        "reduce__n_components": [2, 4, 8],
     },
     cv=3,
     n_jobs=2,

@@ -4,7 +4,7 @@ from ._base import BaseAutoencoder
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """An autoencoder that starts where PCA ends.
+    """An autoencoder [1]_ that starts where PCA ends.
 
     The network is a linear path that starts as the PCA of X plus a nonlinear correction
     that starts at zero. With u = (X - mean_) / scale_ it computes::
@@ -54,12 +54,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
         "sgd" has a Nesterov momentum of 0.9.
 
-    learning_rate : float, default=0.01
+    learning_rate : float, default=0.008
         Peak of the schedule.
 
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         Of the learning rate over the steps of `max_epochs`. "one_cycle" rises and falls
-        along cosines [4]_.
+        along cosines [4]_. To set the rate by a callback of skorch's, use "constant".
 
     weight_decay : float or "auto", default="auto"
         L2 penalty of the optimizer on f and g; it draws them towards zero, that is the
@@ -67,11 +67,13 @@ class AutoencoderTransformer(BaseAutoencoder):
         the linear path and 0 without.
 
     batch_size : int or "auto", default="auto"
-        Rows a step. "auto" is n_samples / 100, at least 64 and at most 200.
+        Rows a step. "auto" is n_samples / 100, at least 64 and at most 200, and more only
+        where an epoch would have more than 1,200 steps.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" makes about 1,200 steps: 1,200 divided by the
-        number of batches, at least 1 and at most 200. 0 leaves the start untrained.
+        Passes over the training rows. "auto" makes at most 1,200 steps: 1,200 divided by
+        the number of batches in n_samples, at least 1 and at most 200. 0 leaves the start
+        untrained.
 
     early_stopping : bool, default=True
         Hold out `validation_fraction` of the rows, stop after `n_iter_no_change` epochs
@@ -91,11 +93,12 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     clip : bool, default=False
         Clip what `inverse_transform` and `reconstruct` return to the range that each
-        feature had in `fit`.
+        feature had in `fit`, or in all calls of `partial_fit`.
 
     warm_start : bool, default=False
         Continue from the last `fit`: weights, `n_components_`, `mean_` and `scale_` stay,
-        and epoch 0 is what the estimator was before.
+        and epoch 0 is what the estimator was before. Parameters that shape the network may
+        not change.
 
     device : str, default="auto"
         A torch device. "auto" is CUDA where present, else the CPU.

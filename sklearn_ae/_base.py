@@ -32,13 +32,15 @@ from skorch.dataset import ValidSplit
 from ._linear_start import linear_start
 from ._losses import LOSSES, ReconstructionLoss
 from ._networks import ACTIVATIONS, plain_autoencoder, residual_autoencoder
-from ._training import SCHEDULES, AutoencoderNet, EpochTasks, StandardizedRows
+from ._training import SCHEDULES, AutoencoderNet, EpochTasks, StandardizedRows, as_tensor
 
 OPTIMIZERS = {
     "adam": (torch.optim.Adam, {"fused": True}),
     "adamw": (torch.optim.AdamW, {"fused": True}),
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
 }
+
+MAX_STEPS = 1200  # of the optimizer, with automatic batch size and epochs
 
 # Entries of the largest array that inference makes beside its result.
 CHUNK_ENTRIES = 2**21
@@ -53,6 +55,8 @@ OWN_NET_PARAMS = {
     "schedule": "schedule",
     "max_epochs": "max_epochs",
     "batch_size": "batch_size",
+    "iterator_train": "batch_size",
+    "iterator_valid": "batch_size",
     "train_split": "validation_fraction",
     "n_iter_no_change": "n_iter_no_change",
     "tol": "tol",
@@ -184,7 +188,7 @@ class BaseAutoencoder(
             X = self._check_training_rows(X, reset=not warm)
             random_state = own_random_state(self.random_state)
             if warm:
-                module, keep_start = self.net_.module_, True
+                module, keep_start = self._continue(X), True
             else:
                 module, keep_start = self._build(X, random_state)
             split = None
@@ -240,6 +244,7 @@ class BaseAutoencoder(
                 module, _ = self._build(X, random_state)
                 self.net_ = self._make_net(module, len(X), random_state, train_split=None, **how)
             else:
+                self._continue(X)
                 self.net_.set_params(train_split=None, **how)
             self._train(X, y)
         return self
@@ -247,7 +252,13 @@ class BaseAutoencoder(
     def _build(self, X, random_state):
         """Set the statistics of X; return the untrained module and whether it is a start."""
         linear = self._has_linear_path()
+        self._network_parameters_ = self._network_parameters()
         self.mean_, self.scale_, self._data_min_, self._data_max_ = statistics(X)
+        if not self.scale_ * math.sqrt(X.size) < float(np.finfo(np.float32).max):
+            raise ValueError(
+                "The values of X are too large for codes in float32. Scale X, e.g. with "
+                "StandardScaler."
+            )
         if not self._is_centred():
             self.mean_, self.scale_ = np.zeros_like(self.mean_), 1.0
         n_components = min(32, X.shape[1]) if self.n_components is None else self.n_components
@@ -266,13 +277,34 @@ class BaseAutoencoder(
             )
         return module, linear
 
+    def _continue(self, X):
+        """Return the module to train on, after checks; what X adds to the range is noted."""
+        changed = [
+            name
+            for name, value in self._network_parameters().items()
+            if value != self._network_parameters_[name]
+        ]
+        if changed:
+            raise ValueError(
+                f"The network of the last fit cannot be trained further with another {changed[0]}. "
+                "Set it back, or fit with warm_start=False."
+            )
+        self._data_min_ = np.minimum(self._data_min_, X.min(axis=0))
+        self._data_max_ = np.maximum(self._data_max_, X.max(axis=0))
+        return self.net_.module_
+
     def _make_net(self, module, n_samples, random_state, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
         optimizer, options = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
         weight_decay = self.weight_decay
         if weight_decay == "auto":
             weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
-        if "weight_decay" in signature(optimizer).parameters:
+        if "weight_decay" not in signature(optimizer).parameters:
+            if self.weight_decay not in ("auto", 0):
+                raise ValueError(
+                    f"{optimizer.__name__} takes no weight_decay. Leave it at 'auto', or set 0."
+                )
+        else:
             options = {
                 **options,
                 "weight_decay": weight_decay,
@@ -377,8 +409,7 @@ class BaseAutoencoder(
             )
         decoded = np.empty((len(codes), self.n_features_in_), dtype=self.mean_.dtype)
         for part in self._parts(len(codes)):
-            z = torch.as_tensor(codes[part], device=self.net_.device)
-            decoded[part] = self._decode(z)
+            decoded[part] = self._decode(as_tensor(codes[part], self.net_.device))
         return decoded
 
     def reconstruct(self, X):
@@ -443,7 +474,8 @@ class BaseAutoencoder(
                 stacklevel=2,
             )
             return float("nan")
-        mean = X.mean(axis=0, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # infinities are found with their part
+            mean = X.mean(axis=0, dtype=np.float64)
         error = np.zeros(X.shape[1])
         spread = np.zeros(X.shape[1])
         for part, reconstruction in self._reconstructed_parts(X):
@@ -464,15 +496,14 @@ class BaseAutoencoder(
         for part in self._parts(len(X)):
             u = StandardizedRows(X[part], self.mean_, self.scale_, self.net_.device)[:]
             if not torch.isfinite(u.sum()):  # in one sum; what is finite can overflow in it
-                assert_all_finite(X[part], input_name="X", estimator_name=type(self).__name__)
-                assert_all_finite(
-                    u.cpu().numpy(), input_name="X", estimator_name=type(self).__name__
-                )
+                with np.errstate(invalid="ignore"):
+                    for rows in (X[part], u.cpu().numpy()):
+                        assert_all_finite(rows, input_name="X", estimator_name=type(self).__name__)
             yield part, u
 
     def _parts(self, n_samples):
         """Return slices over the rows, small enough that what they pass through stays in cache."""
-        widest = max(self.n_features_in_, self.n_components_, *self._hidden_widths())
+        widest = max(max(weight.shape) for weight in self.net_.module_.parameters())
         n_rows = CHUNK_ENTRIES // widest
         return gen_batches(n_samples, max(n_rows - n_rows % ROW_MULTIPLE, ROW_MULTIPLE))
 
@@ -482,7 +513,7 @@ class BaseAutoencoder(
     def _decode(self, z):
         """Return the decoded rows in units of X, an array of the dtype that `fit` saw."""
         output = forward(self.decoder_, z).cpu()
-        if self.loss == "binary_cross_entropy":
+        if self.net_.criterion_.name == "binary_cross_entropy":
             output = output.sigmoid()
         decoded = output.numpy().astype(self.mean_.dtype, copy=False)
         decoded *= self.scale_
@@ -496,13 +527,14 @@ class BaseAutoencoder(
     def _check_training_rows(self, X, reset):
         """Return X as an array to train on, after all checks that need no training."""
         self._check_parameters()
-        X = validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            reset=reset,
-            ensure_min_samples=2 if reset else 1,
-        )
+        with np.errstate(invalid="ignore"):  # infinities of both signs in one sum
+            X = validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                reset=reset,
+                ensure_min_samples=2 if reset else 1,
+            )
         if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
             raise ValueError(
                 f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {X.min():g} to "
@@ -523,18 +555,16 @@ class BaseAutoencoder(
         self._hidden_widths()
         self._torch_device()
         self._has_linear_path()
-        is_optimizer = isinstance(self.optimizer, type) and issubclass(
-            self.optimizer, torch.optim.Optimizer
-        )
-        if not isinstance(self.optimizer, str) and not is_optimizer:
+        if not isinstance(self.optimizer, str) and not is_optimizer_class(self.optimizer):
             raise InvalidParameterError(
                 f"The 'optimizer' parameter of {name} must be a str among {set(OPTIMIZERS)} or a "
                 f"subclass of torch.optim.Optimizer. Got {self.optimizer!r} instead."
             )
         for key in self.net_params or {}:
-            if key in OWN_NET_PARAMS:
+            part = key.split("__")[0]
+            if part in OWN_NET_PARAMS and not key.startswith("optimizer__"):
                 raise ValueError(
-                    f"net_params may not set {key!r}: use the parameter {OWN_NET_PARAMS[key]!r} "
+                    f"net_params may not set {key!r}: use the parameter {OWN_NET_PARAMS[part]!r} "
                     f"of {name}."
                 )
 
@@ -560,10 +590,13 @@ class BaseAutoencoder(
                 f"The 'device' parameter of {type(self).__name__} must be 'auto' or a torch device "
                 f"string. Got {self.device!r} instead."
             ) from error
-        if device.type == "cuda" and not torch.cuda.is_available():
+        try:
+            torch.zeros(1, device=device).item()
+        except (AssertionError, NotImplementedError, RuntimeError) as error:
             raise ValueError(
-                f"device={self.device!r}, but torch finds no CUDA device. Use 'auto' or 'cpu'."
-            )
+                f"device={self.device!r} cannot be used on this machine ({error}). "
+                "Use device='auto' or 'cpu'."
+            ) from error
         return self.device
 
     def _has_linear_path(self):
@@ -578,12 +611,24 @@ class BaseAutoencoder(
         ]
         if self.loss == "binary_cross_entropy":
             obstacles.append("loss='binary_cross_entropy'")
-        if self.linear_start is True and obstacles:
+        if self.linear_start != "auto" and self.linear_start and obstacles:
             raise ValueError(
                 "linear_start=True needs the code and the output to be linear and the loss in "
                 f"units of X; got {', '.join(obstacles)}. Use linear_start='auto' or False."
             )
         return bool(self.linear_start) and not obstacles
+
+    def _network_parameters(self):
+        """Return what determines the network and what its output means."""
+        return {
+            "n_components": self.n_components,
+            "hidden_layer_sizes": self._hidden_widths(),
+            "activation": self.activation,
+            "code_activation": self.code_activation,
+            "output_activation": self._last_activation(),
+            "linear_start": self._has_linear_path(),
+            "loss": self.loss == "binary_cross_entropy",
+        }
 
     def _is_centred(self):
         """Tell whether the network sees X centred and scaled, or X itself.
@@ -607,14 +652,14 @@ class BaseAutoencoder(
     def _n_batch_rows(self, n_samples):
         """Resolve `batch_size`."""
         if self.batch_size == "auto":
-            return int(np.clip(n_samples // 100, 64, 200))
+            return max(64, min(n_samples // 100, 200), math.ceil(n_samples / MAX_STEPS))
         return self.batch_size
 
     def _n_epochs(self, n_samples):
         """Resolve `max_epochs`."""
         if self.max_epochs == "auto":
             n_batches = math.ceil(n_samples / self._n_batch_rows(n_samples))
-            return int(np.clip(1200 // n_batches, 1, 200))
+            return int(np.clip(MAX_STEPS // n_batches, 1, 200))
         return self.max_epochs
 
     def _fitted_module(self):
@@ -646,6 +691,13 @@ def forward(module, rows):
     return module(rows)[:n_rows]
 
 
+def is_optimizer_class(value):
+    """Tell whether a value is a proper subclass of torch's Optimizer."""
+    base = torch.optim.Optimizer
+    return isinstance(value, type) and issubclass(value, base) and value is not base
+
+
+@np.errstate(over="ignore", invalid="ignore")  # the scale is then not finite
 def statistics(X):
     """Return mean, scale, minimum and maximum of X, of which all but the scale are by feature.
 

@@ -21,6 +21,15 @@ SIGNIFICANCE = 0.001
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
 
+def as_tensor(array, device):
+    """Return an array as a tensor; on a CPU it shares the memory if C-contiguous."""
+    array = np.ascontiguousarray(array)
+    try:  # takes read-only arrays without a warning, unlike from_numpy
+        return torch.from_dlpack(array).to(device)
+    except BufferError:  # read-only, and NumPy or torch is too old to share that
+        return torch.from_numpy(array.copy()).to(device)
+
+
 class StandardizedRows(Dataset):
     """The rows of an array, centred, scaled and cast to float32 as they are read.
 
@@ -34,9 +43,8 @@ class StandardizedRows(Dataset):
     """
 
     def __init__(self, X, mean, scale, device):
-        # from_dlpack takes read-only arrays without a warning, unlike from_numpy
-        self.X = torch.from_dlpack(np.ascontiguousarray(X)).to(device)
-        self.mean = torch.as_tensor(mean, device=device)
+        self.X = as_tensor(X, device)
+        self.mean = as_tensor(mean, device)
         self.scale = scale
 
     def __len__(self):
@@ -95,7 +103,7 @@ class KeptEpoch:
     module : torch.nn.Module
         In the state before training.
     start_epoch : int
-        The number of epochs that it has been trained for earlier.
+        The epoch of an earlier training that this is the state of; 0 for none.
     start_losses : ndarray of shape (n_validation_rows,) or None
         The loss of each validation row at the start, to which training returns if no later
         epoch is clearly better; None where the start is no candidate.
@@ -273,7 +281,9 @@ class AutoencoderNet(NeuralNet):
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y)
+        kept = copy.deepcopy(self.module_.state_dict())
         self.notify("on_train_end", X=X, y=y)
+        self.module_.load_state_dict(kept)  # EarlyStopping(load_best=True) loads its own
         return self
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
@@ -289,20 +299,23 @@ class AutoencoderNet(NeuralNet):
             self.rates_ = iter(learning_rates(self.schedule, self.lr, epochs * len(batches)))
         self.stop_ = False
         start_losses = None if valid is None else self._row_losses(held_out)
-        n_before = len(self.history)
-        kept = KeptEpoch(self.module_, n_before, start_losses if self.keep_start else None)
+        start_epoch = getattr(self, "best_epoch_", 0)
+        kept = KeptEpoch(self.module_, start_epoch, start_losses if self.keep_start else None)
         try:
-            self._run_epochs(epochs, batches, held_out, kept)
+            diverged = self._run_epochs(epochs, batches, held_out, kept)
         finally:
             del self.rates_, self.parameters_  # for the pickle, where weights would be twice
         self.best_epoch_ = kept.restore()
         self.start_loss_ = None if valid is None else float(start_losses.mean())
+        if diverged:
+            warn_diverged(len(self.history), self.best_epoch_)
         return self
 
     def _run_epochs(self, epochs, batches, held_out, kept):
+        """Run up to `epochs` epochs; return whether the last one diverged."""
         data = {"dataset_train": batches.dataset, "dataset_valid": held_out and held_out.dataset}
         n_stalled = 0
-        for epoch in range(kept.start_epoch + 1, kept.start_epoch + epochs + 1):
+        for epoch in range(len(self.history) + 1, len(self.history) + epochs + 1):
             self.notify("on_epoch_begin", **data)
             last_batch = self._training_pass(batches)
             losses = None if held_out is None else self._validation_pass(held_out)
@@ -310,10 +323,9 @@ class AutoencoderNet(NeuralNet):
             if not diverged:
                 n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
             self.notify("on_epoch_end", **data)
-            if diverged:
-                warn_diverged(epoch, kept.epoch)
             if diverged or self.stop_ or n_stalled >= self.n_iter_no_change:
-                return
+                return diverged
+        return False
 
     def _training_pass(self, batches):
         self._set_training(True)
@@ -322,7 +334,8 @@ class AutoencoderNet(NeuralNet):
             losses.append(self._watched(self.train_step, batch, "train").detach())
             sizes.append(len(batch[0]))
         sizes = torch.tensor(sizes, device=losses[0].device)
-        self._record("train_loss", float((torch.stack(losses) * sizes).sum() / sizes.sum()))
+        mean = float((torch.stack(losses) * sizes).sum() / sizes.sum())
+        self._record("train", mean, len(batches.index))
         return batch
 
     def _validation_pass(self, batches):
@@ -331,7 +344,7 @@ class AutoencoderNet(NeuralNet):
             for batch in batches:
                 self._watched(self.validation_step, batch, "valid")
         losses = self._row_losses(batches)
-        self._record("valid_loss", float(losses.mean()))
+        self._record("valid", float(losses.mean()), len(losses))
         return losses
 
     def _watched(self, step_fn, batch, prefix):
@@ -341,8 +354,7 @@ class AutoencoderNet(NeuralNet):
         training = prefix == "train"
         self.notify("on_batch_begin", batch=batch, training=training)
         step = step_fn(batch)
-        self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-        self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+        self._record_batch(prefix, step["loss"].item(), len(batch[0]))
         self.notify("on_batch_end", batch=batch, training=training, **step)
         return step["loss"]
 
@@ -392,10 +404,18 @@ class AutoencoderNet(NeuralNet):
         vars(net).update(vars(self), module_=copy.deepcopy(self.module_))
         return net
 
-    def _record(self, name, loss):
-        """Write a loss of the epoch into the history, with skorch's mark of the best."""
+    def _record(self, prefix, loss, n_rows):
+        """Write the loss of a pass into the history, as skorch's callbacks look for it."""
+        name = f"{prefix}_loss"
         self.history.record(f"{name}_best", loss < min(self.losses(name), default=math.inf))
         self.history.record(name, loss)
+        if not self.watched_:  # a pass stands for one batch
+            self.history.new_batch()
+            self._record_batch(prefix, loss, n_rows)
+
+    def _record_batch(self, prefix, loss, n_rows):
+        self.history.record_batch(f"{prefix}_loss", loss)
+        self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
     def _is_finite(self, *losses):
         """Tell whether an epoch was: its mean training loss and the losses after it."""

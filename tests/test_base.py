@@ -1,7 +1,9 @@
 """Inference, scores, parameters and their errors."""
 
+import tracemalloc
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -249,7 +251,7 @@ def test_linear_start(unit_X, params, has_linear_path):
 
 @pytest.mark.parametrize(
     ("n_samples", "n_batch_rows", "n_epochs"),
-    [(2, 64, 200), (1000, 64, 75), (10_000, 100, 12), (60_000, 200, 4), (10**7, 200, 1)],
+    [(2, 64, 200), (1000, 64, 75), (10_000, 100, 12), (60_000, 200, 4), (10**7, 8334, 1)],
 )
 def test_automatic_batch_size_and_epochs(n_samples, n_batch_rows, n_epochs):
     autoencoder = AutoencoderTransformer()
@@ -319,7 +321,13 @@ OUT_OF_RANGE = {
     "output_activation": ["gelu"],
     "linear_start": ["yes", None],
     "loss": ["mse"],
-    "optimizer": ["lbfgs", dict, torch.nn.Linear, lambda parameters: parameters],
+    "optimizer": [
+        "lbfgs",
+        dict,
+        torch.nn.Linear,
+        torch.optim.Optimizer,
+        lambda parameters: parameters,
+    ],
     "learning_rate": [0, -1],
     "schedule": ["cyclic"],
     "weight_decay": [-1, "none"],
@@ -360,6 +368,8 @@ def test_every_parameter_has_a_bad_value_in_the_test():
         ({"loss": "binary_cross_entropy", "output_activation": "tanh"}, "logit.*'identity'"),
         ({"net_params": {"lr": 1}}, "net_params may not set 'lr'.*'learning_rate'"),
         ({"net_params": {"max_epochs": 1}}, "'max_epochs'"),
+        ({"net_params": {"criterion__name": "huber"}}, "'criterion__name'.*'loss'"),
+        ({"net_params": {"iterator_train": list}}, "'iterator_train'.*'batch_size'"),
         ({"validation_fraction": 0.999}, "train set will be empty"),
     ],
 )
@@ -370,7 +380,7 @@ def test_contradictions(unit_X, params, message):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")
 def test_cuda_where_none_is(X):
-    with pytest.raises(ValueError, match=r"finds no CUDA device.*'cpu'"):
+    with pytest.raises(ValueError, match=r"device='cuda' cannot be used.*'cpu'"):
         quick(device="cuda").fit(X)
 
 
@@ -412,19 +422,112 @@ def test_other_number_of_features(X):
             getattr(autoencoder, method)(X[:, :4])
 
 
+FURTHER_GOOD = {
+    "n_components": 2,
+    "hidden_layer_sizes": (5, 4),
+    "activation": "tanh",
+    "code_activation": "relu",
+    "output_activation": "logistic",
+    "linear_start": False,
+    "loss": "binary_cross_entropy",
+    "optimizer": "sgd",
+}
+
+
 @pytest.mark.parametrize(
-    "breakage", [{"loss": "mse"}, {"linear_start": True, "code_activation": "relu"}, "X"]
+    ("name", "value"),
+    [*((name, values[0]) for name, values in OUT_OF_RANGE.items()), *FURTHER_GOOD.items()],
 )
-def test_failed_fit_leaves_the_earlier_state(X, breakage):
+def test_failed_fit_leaves_the_earlier_state(X, name, value):
+    autoencoder = quick().fit(X)
+    codes, reconstruction = autoencoder.transform(X), autoencoder.reconstruct(X)
+    with pytest.raises(ValueError, match=r"."):
+        autoencoder.set_params(**{name: value}).fit(np.full((30, 4), np.nan))
+    assert autoencoder.n_features_in_ == 10
+    if name != "clip":  # which is of inference, too
+        assert_array_equal(autoencoder.transform(X), codes)
+        assert_array_equal(autoencoder.reconstruct(X), reconstruction)
+        assert_array_equal(autoencoder.inverse_transform(codes), reconstruction)
+
+
+@pytest.mark.parametrize(("name", "value"), list(FURTHER_GOOD.items())[:-1])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_network_is_not_trained_further_as_another(unit_X, name, value, method):
+    autoencoder = quick(warm_start=True).fit(unit_X)
+    scores = autoencoder.score_samples(unit_X)
+    message = r"cannot be trained further with another|the linear path"
+    with pytest.raises(ValueError, match=message):
+        getattr(autoencoder.set_params(**{name: value}), method)(unit_X)
+    assert_array_equal(autoencoder.score_samples(unit_X), scores)
+    # what says how to train may change
+    autoencoder.set_params(**{name: quick().get_params()[name]})
+    autoencoder.set_params(loss="huber", optimizer="sgd", learning_rate=1e-3, batch_size=7)
+    getattr(autoencoder, method)(unit_X)
+
+
+def test_clip_follows_what_was_seen(X):
+    autoencoder = quick(10, clip=True).partial_fit(X).partial_fit(100 * X)
+    assert np.abs(autoencoder.reconstruct(100 * X)).max() > np.abs(X).max()
+    assert_array_equal(autoencoder._data_max_, np.maximum(X, 100 * X).max(axis=0))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e30])
+def test_scale_of_X_does_not_matter(X, scale):
+    plain, scaled = quick().fit(X), quick().fit(scale * X)
+    assert_allclose(scaled.score(scale * X), plain.score(X), rtol=1e-3)
+    assert_allclose(scaled.transform(scale * X) / scale, plain.transform(X), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e40, 1e200])
+def test_too_large_for_float32(X, scale):
+    with pytest.raises(ValueError, match=r"too large for codes in float32.*StandardScaler"):
+        quick().fit(scale * X)
+
+
+def test_infinities_of_both_signs(X):
+    autoencoder = quick().fit(X)
+    X = X.copy()
+    X[:2, 0] = np.inf, -np.inf
+    for method in (autoencoder.score, autoencoder.transform, autoencoder.fit):
+        with pytest.raises(ValueError, match=r"Input X contains infinity"):
+            method(X)
+
+
+def test_read_only_codes_and_memory_mapped_estimators(X, tmp_path):
     autoencoder = quick().fit(X)
     codes = autoencoder.transform(X)
-    bad_X = np.full((30, 4), np.nan) if breakage == "X" else X[:, :4]
-    if breakage != "X":
-        autoencoder.set_params(**breakage)
-    with pytest.raises(ValueError, match=r"."):
-        autoencoder.fit(bad_X)
-    assert autoencoder.n_features_in_ == 10
-    assert_array_equal(autoencoder.transform(X), codes)
+    codes.flags.writeable = False
+    reconstruction = autoencoder.inverse_transform(codes)
+    joblib.dump(autoencoder, tmp_path / "autoencoder")
+    mapped = joblib.load(tmp_path / "autoencoder", mmap_mode="r")
+    assert_array_equal(mapped.transform(X), codes)
+    assert_array_equal(mapped.inverse_transform(codes), reconstruction)
+
+
+def test_weight_decay_of_an_optimizer_without(X):
+    with pytest.raises(ValueError, match=r"LBFGS takes no weight_decay"):
+        quick(optimizer=torch.optim.LBFGS, weight_decay=0.1).fit(X)
+
+
+def test_numpy_bool_is_a_bool(X):
+    with pytest.raises(ValueError, match=r"linear_start=True needs"):
+        quick(linear_start=np.True_, code_activation="relu").fit(X)
+    assert quick(linear_start=np.False_, code_activation="relu").fit(X).best_epoch_ > 0
+
+
+@pytest.mark.parametrize("method", ["score", "score_samples"])
+def test_memory_does_not_grow_with_the_rows(monkeypatch, method):
+    monkeypatch.setattr(base, "CHUNK_ENTRIES", 2**16)
+    X = np.random.RandomState(0).normal(size=(80_000, 30)).astype(np.float32)
+    autoencoder = quick(max_epochs=0).fit(X[:1000])
+    peaks = []
+    for n_rows in (40_000, 80_000):
+        tracemalloc.start()
+        getattr(autoencoder, method)(X[:n_rows])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    result = 40_000 * 8 if method == "score_samples" else 0
+    assert peaks[1] - peaks[0] < result + 100_000  # the added rows alone are 4,800,000 bytes
 
 
 # -------------------------------------------------------------- warm_start and partial_fit

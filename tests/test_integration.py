@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
@@ -270,44 +270,3 @@ def test_readme_has_the_three_uses():
     assert "make_pipeline(" in text
     assert "GridSearchCV(" in text
     assert "PCA(" in text
-
-
-def test_docstring_example():
-    import doctest
-
-    import sklearn_ae._autoencoder as module
-
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
-
-
-# ---------------------------------------------------------------------------- the promise
-
-
-@pytest.mark.parametrize("n_components", [2, 8, 32])
-def test_default_beats_pca_on_digits(digits, n_components):
-    X_train, X_test = digits
-    pca = PCA(n_components).fit(X_train)
-    error = np.square(X_test - pca.inverse_transform(pca.transform(X_test))).mean()
-    autoencoder = AutoencoderTransformer(n_components, random_state=0).fit(X_train)
-    assert -autoencoder.score_samples(X_test).mean() < 0.75 * error
-
-
-def test_default_is_never_worse_than_pca_on_a_small_table():
-    X = StandardScaler().fit_transform(load_iris().data)
-    for seed in range(5):
-        order = np.random.RandomState(seed).permutation(150)
-        X_train, X_test = X[order[:110]], X[order[110:]]
-        start = AutoencoderTransformer(2, max_epochs=0).fit(X_train).score(X_test)
-        score = AutoencoderTransformer(2, random_state=seed).fit(X_train).score(X_test)
-        assert score >= start - 0.001
-
-
-def test_wider_code_reconstructs_no_worse():
-    X = load_digits().data[:600]
-    scores = [
-        AutoencoderTransformer(size, random_state=0).fit(X[:450]).score(X[450:])
-        for size in (1, 2, 4, 8, 16, 32)
-    ]
-    assert np.all(np.diff(scores) > 0)

@@ -269,6 +269,34 @@ def test_divergence_keeps_the_last_good_weights(X, early_stopping):
         )
 
 
+class Poison(skorch.callbacks.Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 4:
+            torch.nn.init.constant_(net.module_.decoder[1].linear.weight, np.nan)
+
+
+def test_the_warning_tells_what_is_kept(digits):
+    noise = np.random.RandomState(0).normal(size=(80, 10))
+    with pytest.warns(ConvergenceWarning, match=r"in epoch 4; the weights from before training"):
+        autoencoder = quick(net_params={"callbacks": [Poison()]}).fit(noise)
+    assert autoencoder.best_epoch_ == 0
+    with pytest.warns(ConvergenceWarning, match=r"in epoch 4; the weights of epoch 3 are kept"):
+        autoencoder = quick(net_params={"callbacks": [Poison()]}).fit(digits[0])
+    assert autoencoder.best_epoch_ == 3
+
+
+def test_a_diverged_partial_fit_keeps_the_epoch_that_was():
+    noise = np.random.RandomState(0).normal(size=(80, 10))
+    autoencoder = quick().fit(noise)
+    codes = autoencoder.transform(noise)
+    assert autoencoder.best_epoch_ == 0
+    autoencoder.set_params(learning_rate=1e30)
+    with pytest.warns(ConvergenceWarning, match=r"in epoch 6; the weights from before training"):
+        autoencoder.partial_fit(noise)
+    assert autoencoder.best_epoch_ == 0
+    np.testing.assert_array_equal(autoencoder.transform(noise), codes)
+
+
 class Interrupt(skorch.callbacks.Callback):
     def __init__(self, how, hook="on_epoch_end"):
         setattr(self, hook, self.interrupt)
@@ -345,6 +373,37 @@ def test_users_skorch_callbacks(digits, tmp_path):
     assert len(seen) == 2 + 3 * 19
     assert np.all(np.isfinite(seen[1:-1]))
     assert len(autoencoder.net_.history[0, "batches", :, "train_loss"]) == 19
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: skorch.callbacks.Checkpoint(dirname=d),
+        lambda d: skorch.callbacks.Checkpoint(dirname=d, load_best=True),
+        lambda d: skorch.callbacks.TrainEndCheckpoint(dirname=d),
+        lambda d: skorch.callbacks.EarlyStopping(patience=2, load_best=True),
+        lambda d: skorch.callbacks.EpochTimer(),
+        lambda d: skorch.callbacks.PrintLog(sink=lambda line: None),
+        lambda d: skorch.callbacks.PassthroughScoring("train_loss", on_train=True),
+        lambda d: skorch.callbacks.EpochScoring(lambda net, X, y: 1.0, use_caching=False),
+        lambda d: skorch.callbacks.Freezer("decoder*"),
+    ],
+)
+def test_each_skorch_callback_alone(X, tmp_path, make, watched):
+    callbacks = [make(tmp_path), *([skorch.callbacks.GradientNormClipping(9.0)] if watched else [])]
+    autoencoder = quick(net_params={"callbacks": callbacks}).fit(X)
+    best = [autoencoder.start_loss_, *autoencoder.validation_loss_curve_][autoencoder.best_epoch_]
+    assert autoencoder.best_loss_ == best
+
+
+def test_load_best_of_early_stopping_does_not_replace_the_start(X):
+    noise = np.random.RandomState(0).normal(size=(80, 10))
+    stopping = skorch.callbacks.EarlyStopping(patience=9, load_best=True)
+    autoencoder = quick(net_params={"callbacks": [stopping]}).fit(noise)
+    assert autoencoder.best_epoch_ == 0
+    untrained = quick(max_epochs=0).fit(noise)
+    np.testing.assert_array_equal(autoencoder.transform(X), untrained.transform(X))
 
 
 def test_batch_hooks_change_nothing(X):

@@ -1,0 +1,55 @@
+"""What `AutoencoderTransformer` promises, with its defaults."""
+
+import doctest
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+import sklearn_ae._autoencoder as module
+from sklearn_ae import AutoencoderTransformer
+
+
+@pytest.mark.parametrize("n_components", [2, 8, 32])
+def test_default_beats_pca_on_digits(digits, n_components):
+    X_train, X_test = digits
+    pca = PCA(n_components).fit(X_train)
+    error = np.square(X_test - pca.inverse_transform(pca.transform(X_test))).mean()
+    autoencoder = AutoencoderTransformer(n_components, random_state=0).fit(X_train)
+    assert -autoencoder.score_samples(X_test).mean() < 0.75 * error
+
+
+def test_default_is_never_worse_than_pca_on_a_small_table():
+    X = StandardScaler().fit_transform(load_iris().data)
+    for seed in range(5):
+        order = np.random.RandomState(seed).permutation(150)
+        X_train, X_test = X[order[:110]], X[order[110:]]
+        start = AutoencoderTransformer(2, max_epochs=0).fit(X_train).score(X_test)
+        score = AutoencoderTransformer(2, random_state=seed).fit(X_train).score(X_test)
+        assert score >= start - 0.001
+
+
+def test_wider_code_reconstructs_no_worse():
+    X = load_digits().data[:600]
+    scores = [
+        AutoencoderTransformer(size, random_state=0).fit(X[:450]).score(X[450:])
+        for size in (1, 2, 4, 8, 16, 32)
+    ]
+    assert np.all(np.diff(scores) > 0)
+
+
+def test_docstring_example():
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_docstring_tells_every_parameter_and_its_default():
+    documented = AutoencoderTransformer.__doc__.replace("\\\n           ", "")
+    for name, parameter in inspect.signature(AutoencoderTransformer).parameters.items():
+        line = next(x for x in documented.splitlines() if x.startswith(f"    {name} : "))
+        default = str(parameter.default).replace("'", '"')
+        assert line.replace("'", '"').split("default=")[1].strip('"') == default.strip('"')
