@@ -88,7 +88,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     n_iter_no_change : int, default=30
         Epochs without an improvement of at least `tol` after which training stops.
 
-    tol : float, default=1e-4
+    tol : float, default=0.0001
         Improvement that counts, in the loss of X / scale_.
 
     clip : bool, default=False
