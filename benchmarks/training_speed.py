@@ -49,7 +49,7 @@ def hand_written(X, widths, batch_size, n_epochs):
             optimizer.step()
 
 
-def ours(X, widths, batch_size, n_epochs):
+def ours(X, widths, batch_size, n_epochs, schedule="constant"):
     AutoencoderTransformer(
         widths[-1],
         hidden_layer_sizes=widths[1:-1],
@@ -57,24 +57,15 @@ def ours(X, widths, batch_size, n_epochs):
         code_activation="relu",
         linear_start=False,
         learning_rate=LEARNING_RATE,
-        schedule="constant",
+        schedule=schedule,
         batch_size=batch_size,
         max_epochs=n_epochs,
         early_stopping=False,
     ).fit(X)
 
 
-def ours_one_cycle(X, widths, batch_size, n_epochs):
-    AutoencoderTransformer(
-        widths[-1],
-        hidden_layer_sizes=widths[1:-1],
-        activation="relu",
-        code_activation="relu",
-        linear_start=False,
-        batch_size=batch_size,
-        max_epochs=n_epochs,
-        early_stopping=False,
-    ).fit(X)
+def ours_one_cycle(*args):
+    ours(*args, schedule="one_cycle")
 
 
 def stock_skorch(X, widths, batch_size, n_epochs):

@@ -295,22 +295,7 @@ class BaseAutoencoder(
 
     def _make_net(self, module, n_samples, random_state, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
-        optimizer, options = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
-        weight_decay = self.weight_decay
-        if weight_decay == "auto":
-            weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
-        if "weight_decay" not in signature(optimizer).parameters:
-            if self.weight_decay not in ("auto", 0):
-                raise ValueError(
-                    f"{optimizer.__name__} takes no weight_decay. Leave it at 'auto', or set 0."
-                )
-        else:
-            options = {
-                **options,
-                "weight_decay": weight_decay,
-                # towards the linear start, where there is one, not towards zero
-                "param_groups": [("*linear.weight", {"weight_decay": 0.0})],
-            }
+        optimizer, options = self._optimizer(n_samples)
         params = {
             "module": module,
             "criterion": ReconstructionLoss,
@@ -329,6 +314,18 @@ class BaseAutoencoder(
         net = AutoencoderNet(**params).initialize()
         net.module = type(module)  # skorch keeps what it was given; a pickle would hold it twice
         return net
+
+    def _optimizer(self, n_samples):
+        """Return the optimizer's class and its options beside the learning rate."""
+        optimizer, options = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
+        if "weight_decay" not in signature(optimizer).parameters:
+            return optimizer, options
+        weight_decay = self.weight_decay
+        if weight_decay == "auto":
+            weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
+        # it draws towards the linear path, where there is one, not towards zero
+        groups = [("*linear.weight", {"weight_decay": 0.0})]
+        return optimizer, {**options, "weight_decay": weight_decay, "param_groups": groups}
 
     def _train(self, X, y):
         """Train `net_` on X, with scikit-learn's callbacks, and set what came of it."""
@@ -559,6 +556,11 @@ class BaseAutoencoder(
             raise InvalidParameterError(
                 f"The 'optimizer' parameter of {name} must be a str among {set(OPTIMIZERS)} or a "
                 f"subclass of torch.optim.Optimizer. Got {self.optimizer!r} instead."
+            )
+        optimizer, options = self._optimizer(n_samples=1)
+        if "weight_decay" not in options and self.weight_decay not in ("auto", 0):
+            raise ValueError(
+                f"{optimizer.__name__} takes no weight_decay. Leave it at 'auto', or set 0."
             )
         for key in self.net_params or {}:
             part = key.split("__")[0]
