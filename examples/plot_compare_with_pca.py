@@ -87,7 +87,7 @@ search = GridSearchCV(
         "reduce": [PCA(random_state=0), AutoencoderTransformer(random_state=0)],
         "reduce__n_components": [2, 4, 8],
     },
-    cv=3,
+    cv=2,
     n_jobs=2,
 ).fit(X_train, y_train)
 for mean, params in zip(
