@@ -33,7 +33,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 # the checks fit data frames and transform arrays; scikit-learn itself warns of that
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=["linear start", "textbook"])
 def test_further_scikit_learn_checks(estimator, name):
