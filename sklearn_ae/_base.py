@@ -594,7 +594,7 @@ class BaseAutoencoder(
             ) from error
         try:
             torch.zeros(1, device=device).item()
-        except (AssertionError, NotImplementedError, RuntimeError) as error:
+        except (AssertionError, NotImplementedError, RuntimeError) as error:  # torch's, by build
             raise ValueError(
                 f"device={self.device!r} cannot be used on this machine ({error}). "
                 "Use device='auto' or 'cpu'."
