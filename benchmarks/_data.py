@@ -1,5 +1,6 @@
-"""The data sets of the benchmarks."""
+"""The data sets and the command-line arguments of the benchmarks."""
 
+import ast
 import gzip
 from pathlib import Path
 
@@ -22,6 +23,25 @@ def add_mnist_argument(parser):
         metavar="DIR",
         help="folder with MNIST's four IDX files, gzip-compressed; default: fetch_openml",
     )
+
+
+def add_set_argument(parser):
+    parser.add_argument(
+        "--set",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="PARAMETER=VALUE",
+        help="another value of a parameter of ours; may be given several times",
+    )
+
+
+def assignment(text):
+    name, value = text.split("=")
+    try:
+        return name, ast.literal_eval(value)
+    except ValueError:
+        return name, value
 
 
 def load_bundled(name):

@@ -9,11 +9,10 @@ are standardised; digits keep their 0 to 16 and MNIST is in [0, 1].
 """
 
 import argparse
-import ast
 import time
 
 import numpy as np
-from _data import BUNDLED, add_mnist_argument, load_bundled, load_mnist
+from _data import BUNDLED, add_mnist_argument, add_set_argument, load_bundled, load_mnist
 from joblib import Parallel, delayed
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -149,14 +148,6 @@ def accuracy_table(data, n_seeds, params, n_jobs):
     print(f"logistic regression {regression:+.4f}, neighbours {neighbours:+.4f}\n")
 
 
-def assignment(text):
-    name, value = text.split("=")
-    try:
-        return name, ast.literal_eval(value)
-    except ValueError:
-        return name, value
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -166,9 +157,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--skip", nargs="*", default=[], choices=["reconstruction", "accuracy"])
-    parser.add_argument(
-        "--set", type=assignment, action="append", default=[], metavar="PARAMETER=VALUE"
-    )
+    add_set_argument(parser)
     args = parser.parse_args()
     params = dict(args.set)
     data = {name: splits_of(name, args.mnist) for name in args.data}

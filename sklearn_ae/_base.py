@@ -5,6 +5,7 @@ import math
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from functools import partial
 from inspect import signature
 from numbers import Integral, Real
 
@@ -40,8 +41,6 @@ OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
 }
 
-MAX_STEPS = 1200  # of the optimizer, with automatic batch size and epochs
-
 # Entries of the largest array that inference makes beside its result.
 CHUNK_ENTRIES = 2**21
 ROW_MULTIPLE = 64
@@ -75,6 +74,8 @@ class BaseAutoencoder(
     metaclass=ABCMeta,
 ):
     """Base class of the autoencoders; see `AutoencoderTransformer` for the parameters."""
+
+    _max_steps = 1200  # of the optimizer, with automatic batch size and epochs
 
     _parameter_constraints: dict = {
         "n_components": [
@@ -246,6 +247,7 @@ class BaseAutoencoder(
             else:
                 self._continue(X)
                 self.net_.set_params(train_split=None, **how)
+                self.net_.iterator_train__corruption = self._corruption()
             self._train(X, y)
         return self
 
@@ -253,7 +255,8 @@ class BaseAutoencoder(
         """Set the statistics of X; return the untrained module and whether it is a start."""
         linear = self._has_linear_path()
         self._network_parameters_ = self._network_parameters()
-        self.mean_, self.scale_, self._data_min_, self._data_max_ = statistics(X)
+        self._data_mean_, self.scale_, self._data_min_, self._data_max_ = statistics(X)
+        self.mean_ = self._data_mean_
         if not self.scale_ * math.sqrt(X.size) < float(np.finfo(np.float32).max):
             raise ValueError(
                 "The values of X are too large for codes in float32. Scale X, e.g. with "
@@ -264,7 +267,8 @@ class BaseAutoencoder(
         n_components = min(32, X.shape[1]) if self.n_components is None else self.n_components
         if linear or n_components < 1:
             seed = self.random_state if isinstance(self.random_state, Integral) else random_state
-            start = linear_start(X, self.mean_, self.scale_, n_components, seed)
+            corrupt = self._corrupt_array(random_state)
+            start = linear_start(X, self.mean_, self.scale_, n_components, seed, corrupt)
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
         widths = [X.shape[1], *self._hidden_widths(), self.n_components_]
@@ -293,9 +297,26 @@ class BaseAutoencoder(
         self._data_max_ = np.maximum(self._data_max_, X.max(axis=0))
         return self.net_.module_
 
+    def _corruption(self):
+        """Return what corrupts batches of standardised rows, or None: for subclasses."""
+
+    def _corrupt_array(self, random_state):
+        """Return what corrupts an array of standardised rows, or None."""
+        corruption = self._corruption()
+        if corruption is None:
+            return None
+        device = self._torch_device()
+        generator = torch.Generator(device).manual_seed(new_seed(random_state))
+        return partial(corrupted_array, corruption, generator)
+
     def _make_net(self, module, n_samples, random_state, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
         optimizer, options = self._optimizer(n_samples)
+        device = self._torch_device()
+        corrupting = {
+            "generator": torch.Generator(device).manual_seed(new_seed(random_state)),
+            "corruption": self._corruption(),
+        }
         params = {
             "module": module,
             "criterion": ReconstructionLoss,
@@ -303,10 +324,11 @@ class BaseAutoencoder(
             "optimizer": optimizer,
             **{f"optimizer__{name}": value for name, value in options.items()},
             "batch_size": self._n_batch_rows(n_samples),
-            "iterator_train__generator": torch.Generator().manual_seed(new_seed(random_state)),
+            **{f"iterator_train__{name}": value for name, value in corrupting.items()},
+            **{f"iterator_valid__{name}": value for name, value in corrupting.items()},
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
-            "device": self._torch_device(),
+            "device": device,
             "verbose": int(self.verbose),
             **how,
             **(self.net_params or {}),
@@ -324,7 +346,7 @@ class BaseAutoencoder(
         if weight_decay == "auto":
             weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
         # it draws towards the linear path, where there is one, not towards zero
-        groups = [("*linear.weight", {"weight_decay": 0.0})]
+        groups = [("*linear.*", {"weight_decay": 0.0})]
         return optimizer, {**options, "weight_decay": weight_decay, "param_groups": groups}
 
     def _train(self, X, y):
@@ -654,14 +676,14 @@ class BaseAutoencoder(
     def _n_batch_rows(self, n_samples):
         """Resolve `batch_size`."""
         if self.batch_size == "auto":
-            return max(64, min(n_samples // 100, 200), math.ceil(n_samples / MAX_STEPS))
+            return max(64, min(n_samples // 100, 200), math.ceil(n_samples / self._max_steps))
         return self.batch_size
 
     def _n_epochs(self, n_samples):
         """Resolve `max_epochs`."""
         if self.max_epochs == "auto":
             n_batches = math.ceil(n_samples / self._n_batch_rows(n_samples))
-            return int(np.clip(MAX_STEPS // n_batches, 1, 200))
+            return int(np.clip(self._max_steps // n_batches, 1, 200))
         return self.max_epochs
 
     def _fitted_module(self):
@@ -691,6 +713,15 @@ def forward(module, rows):
     if n_missing:
         rows = torch.nn.functional.pad(rows, (0, 0, 0, n_missing))
     return module(rows)[:n_rows]
+
+
+def corrupted_array(corruption, generator, rows):
+    """Return a corrupted copy of an array, part by part."""
+    corrupted = np.empty_like(rows)
+    for part in gen_batches(len(rows), max(1, CHUNK_ENTRIES // rows.shape[1])):
+        batch = as_tensor(rows[part], generator.device).float()
+        corrupted[part] = corruption(batch, generator).cpu()
+    return corrupted
 
 
 def is_optimizer_class(value):

@@ -4,19 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
 
 MAX_ROWS = 100_000  # of which the start is computed, drawn at random where X has more
 
+# Few rows are corrupted several times over, until they make this many a feature: the
+# regression then averages over the corruption instead of learning one draw of it.
+CORRUPTED_ROWS_A_FEATURE = 50
+MAX_CORRUPTED_ENTRIES = 2**26  # of all draws together, beyond the first
+
+# Ridge penalty of the regression, in mean variances of a corrupted feature: as much as a third
+# of a row holds. Features that hardly vary in few rows need it.
+PENALTY = 0.3
+
 
 @dataclass(frozen=True)
 class LinearStart:
-    """The matrices of a linear autoencoder z = W u, û = V z.
+    """The matrices of a linear autoencoder z = W u + b, û = V z.
 
     Attributes
     ----------
     encoder : ndarray of shape (n_components, n_features)
         W.
+    bias : ndarray of shape (n_components,) or None
+        b; None for zero.
     decoder : ndarray of shape (n_features, n_components)
         V.
     code_rms : float
@@ -24,12 +36,17 @@ class LinearStart:
     """
 
     encoder: np.ndarray
+    bias: np.ndarray | None
     decoder: np.ndarray
     code_rms: float
 
 
-def linear_start(X, mean, scale, n_components, random_state):
-    """Return the best linear autoencoder for the rows of X: PCA.
+def linear_start(X, mean, scale, n_components, random_state, corrupt=None):
+    """Return the best linear autoencoder for the rows of X: PCA, or reduced-rank regression.
+
+    Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
+    least-squares regression followed by the PCA of what it predicts, which is the best
+    linear map of that rank [1]_.
 
     Parameters
     ----------
@@ -40,25 +57,53 @@ def linear_start(X, mean, scale, n_components, random_state):
         The start is for u = (X - mean) / scale; subtracting the mean here and not in
         `PCA` keeps its precision where X has a large offset.
     n_components : int or float
-        Number of codes, or the share of the variance in (0, 1) that they are to explain.
-        Codes beyond what `PCA` can give, min(n_samples, n_features), start at zero.
+        Number of codes, or the share in (0, 1) that they are to explain of the variance
+        that all together explain. Codes beyond what `PCA` can give, min(n_samples,
+        n_features), start at zero.
     random_state : int or RandomState
         For the sample and the randomised solver of `PCA`.
+    corrupt : callable or None, default=None
+        Returns a corrupted copy of an array of rows u.
 
     Returns
     -------
     start : LinearStart
+
+    References
+    ----------
+    .. [1] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
+       Multivariate Analysis 5, 1975.
     """
-    n_samples, n_features = X.shape
-    if n_samples > MAX_ROWS:
+    if len(X) > MAX_ROWS:
         rng = check_random_state(random_state)
-        X = X[np.sort(rng.choice(n_samples, MAX_ROWS, replace=False))]
-    n_fitted = min(n_components, *X.shape)
+        X = X[np.sort(rng.choice(len(X), MAX_ROWS, replace=False))]
+    U = (X - mean) / scale
+    restored, regression = (U, None) if corrupt is None else regressed(U, corrupt)
+    n_fitted = min(n_components, *U.shape)
     with np.errstate(divide="ignore", invalid="ignore"):  # the variance ratios of a constant X
-        pca = PCA(n_fitted, random_state=random_state).fit((X - mean) / scale)
+        pca = PCA(n_fitted, random_state=random_state).fit(restored)
     components = pca.components_
-    code_rms = float(np.sqrt(pca.explained_variance_.mean())) or 1.0
-    if n_components > len(components):
-        idle = np.zeros((n_components - len(components), n_features), components.dtype)
-        components = np.concatenate([components, idle])
-    return LinearStart(components, components.T, code_rms)
+    code_rms = float(np.sqrt(pca.explained_variance_.mean()))
+    if code_rms < np.finfo(np.float32).eps:  # nothing varies, or nothing can be restored
+        code_rms = 1.0
+    n_idle = max(0, n_components - len(components))
+    components = np.pad(components, ((0, n_idle), (0, 0)))
+    if regression is None:
+        return LinearStart(components, None, components.T, code_rms)
+    encoder, bias = components @ regression.coef_, components @ regression.intercept_
+    return LinearStart(encoder, bias, components.T, code_rms)
+
+
+def regressed(U, corrupt):
+    """Regress the rows of U on corrupted copies of them; return the predictions and the model."""
+    n_samples, n_features = U.shape
+    n_draws = min(
+        -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples), MAX_CORRUPTED_ENTRIES // U.size
+    )
+    clean = np.tile(U, (max(1, n_draws), 1))
+    corrupted = corrupt(clean)
+    variance = float(corrupted.var(axis=0).mean()) or 1.0
+    # and so does the solver, in its precision, for a corruption that makes features equal
+    share = max(PENALTY / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
+    regression = Ridge(share * variance * len(clean), solver="cholesky").fit(corrupted, clean)
+    return regression.predict(corrupted), regression

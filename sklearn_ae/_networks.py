@@ -2,11 +2,12 @@
 
 With the linear path an autoencoder computes, for a standardised row u,
 
-    code    z = scale · (W u + f(u))
+    code    z = scale · (W u + b + f(u))
     output  û = V (z / scale) + g(z / scale)
 
 f and g are dense networks whose last layer starts at zero, so that the untrained
-autoencoder is the linear one. `scale` puts the code into the units of X, as PCA has it.
+autoencoder is the linear one; where that is PCA there is no b. `scale` puts the code into
+the units of X, as PCA has it.
 """
 
 import torch
@@ -61,12 +62,15 @@ class Scale(nn.Module):
         return x * self.factor
 
 
-def linear(weight):
-    """Return a layer without bias that starts at `weight`, an array (n_out, n_in)."""
+def linear(weight, bias=None):
+    """Return a layer that starts at `weight`, an array (n_out, n_in), and `bias`, (n_out,)."""
     n_out, n_in = weight.shape
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False, dtype=torch.float32)
+    has_bias = bias is not None
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=has_bias, dtype=torch.float32)
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(weight))
+        if has_bias:
+            layer.bias.copy_(torch.as_tensor(bias))
     return layer
 
 
@@ -117,8 +121,8 @@ def residual_autoencoder(widths, activation, start, scale, generator):
     widths, activation, generator
         As in `plain_autoencoder`.
     start : LinearStart
-        With the matrices W, `encoder`, (n_components, n_features), and V, `decoder`,
-        (n_features, n_components), and the size of the codes u → W u, `code_rms`.
+        With W, `encoder`, (n_components, n_features), b, `bias`, (n_components,) or None,
+        V, `decoder`, (n_features, n_components), and the size of the codes, `code_rms`.
     scale : float
         What the rows were divided by; the code is multiplied by it.
     """
@@ -127,6 +131,6 @@ def residual_autoencoder(widths, activation, start, scale, generator):
     with torch.no_grad():  # weights are drawn for inputs of unit variance, which u has
         g[0].weight.div_(start.code_rms)
     return Autoencoder(
-        nn.Sequential(Residual(linear(start.encoder), f), Scale(scale)),
+        nn.Sequential(Residual(linear(start.encoder, start.bias), f), Scale(scale)),
         nn.Sequential(Scale(1 / scale), Residual(linear(start.decoder), g)),
     )

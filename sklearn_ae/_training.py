@@ -57,22 +57,26 @@ class StandardizedRows(Dataset):
 
 
 class Batches:
-    """Batches cut from memory at once; what `DataLoader` does row by row.
+    """Batches cut from memory at once, in a new order and with a fresh corruption each pass.
+
+    Cutting them is what `DataLoader` does row by row.
 
     Parameters
     ----------
     dataset : StandardizedRows or Subset of it
     batch_size : int
-    generator : torch.Generator or None
-        For the order of the rows, drawn anew in each pass; None keeps the order of X.
+    generator : torch.Generator
+        On the device of the rows, for their order and their corruption.
+    corruption : callable (batch, generator) -> batch, or None
+        Of standardised rows.
 
     Yields
     ------
     inputs, targets : tensors of shape (n_rows, n_features)
-        The same one here.
+        Corrupted and clean rows; the same tensor where nothing is corrupted.
     """
 
-    def __init__(self, dataset, batch_size, generator=None):
+    def __init__(self, dataset, batch_size, generator, corruption=None):
         self.dataset = dataset
         if isinstance(dataset, Subset):
             self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
@@ -81,18 +85,40 @@ class Batches:
         self.index = index.to(self.rows.X.device)
         self.batch_size = batch_size
         self.generator = generator
+        self.corruption = corruption
 
     def __len__(self):
         return math.ceil(len(self.index) / self.batch_size)
 
     def __iter__(self):
-        index = self.index
-        if self.generator is not None:
-            order = torch.randperm(len(index), generator=self.generator)
-            index = index[order.to(index.device)]
-        for batch in index.split(self.batch_size):
-            rows = self.rows[batch]
-            yield rows, rows
+        device = self.index.device
+        order = torch.randperm(len(self.index), generator=self.generator, device=device)
+        for batch in self.index[order].split(self.batch_size):
+            targets = self.rows[batch]
+            yield self.corrupted(targets), targets
+
+    def corrupted(self, rows):
+        """Return a corrupted copy of rows, or the rows where nothing is corrupted."""
+        return rows if self.corruption is None else self.corruption(rows, self.generator)
+
+
+class FixedBatches(Batches):
+    """Batches in the order of X, with one corruption for all passes, so that they compare."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.inputs = None
+        if self.corruption is not None:
+            self.inputs = [self.corrupted(self.rows[batch]) for batch in self.batches()]
+
+    def batches(self):
+        """Return the indices of the rows of each batch."""
+        return self.index.split(self.batch_size)
+
+    def __iter__(self):
+        for i, batch in enumerate(self.batches()):
+            targets = self.rows[batch]
+            yield targets if self.inputs is None else self.inputs[i], targets
 
 
 class KeptEpoch:
@@ -245,7 +271,7 @@ class AutoencoderNet(NeuralNet):
         n_iter_no_change,
         tol,
         iterator_train=Batches,
-        iterator_valid=Batches,
+        iterator_valid=FixedBatches,
         **kwargs,
     ):
         self.schedule = schedule

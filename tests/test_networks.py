@@ -37,20 +37,23 @@ def test_code_and_output_activations(code_activation, output_activation, low, hi
     assert output.max() <= high
 
 
-def test_residual_autoencoder_starts_linear():
+@pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
+def test_residual_autoencoder_starts_linear(bias):
     rng = np.random.RandomState(0)
-    start = LinearStart(rng.normal(size=(3, 6)), rng.normal(size=(6, 3)), code_rms=2.0)
+    start = LinearStart(rng.normal(size=(3, 6)), bias, rng.normal(size=(6, 3)), code_rms=2.0)
     module = residual_autoencoder([6, 8, 3], "silu", start, 5.0, generator())
     u = rng.normal(size=(20, 6)).astype(np.float32)
     codes = module.encoder(torch.as_tensor(u)).detach().numpy()
     output = module(torch.as_tensor(u)).detach().numpy()
-    np.testing.assert_allclose(codes, 5 * u @ start.encoder.T, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(output, u @ start.encoder.T @ start.decoder.T, rtol=1e-3, atol=1e-4)
+    expected = u @ start.encoder.T + (0 if bias is None else bias)
+    np.testing.assert_allclose(codes, 5 * expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(output, expected @ start.decoder.T, rtol=1e-3, atol=1e-4)
 
 
-def test_every_weight_of_the_residual_autoencoder_learns():
+@pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
+def test_every_weight_of_the_residual_autoencoder_learns(bias):
     rng = np.random.RandomState(0)
-    start = LinearStart(rng.normal(size=(3, 6)), rng.normal(size=(6, 3)), code_rms=2.0)
+    start = LinearStart(rng.normal(size=(3, 6)), bias, rng.normal(size=(6, 3)), code_rms=2.0)
     module = residual_autoencoder([6, 8, 3], "silu", start, 1.0, generator())
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
     before = [parameter.detach().clone() for parameter in module.parameters()]

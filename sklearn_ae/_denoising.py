@@ -1,0 +1,306 @@
+"""The denoising autoencoder."""
+
+from numbers import Real
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._base import BaseAutoencoder
+from ._training import as_tensor
+from .corruption import applied, check_corruption, standardized
+
+
+class DenoisingAutoencoder(BaseAutoencoder):
+    """An autoencoder that restores X from a corrupted X [1]_, starting at the best linear map.
+
+    `reconstruct` restores rows, `transform` gives codes that noise has little hold on. The
+    network is that of `AutoencoderTransformer`; before the first step it is the
+    reduced-rank regression [2]_ of clean rows on corrupted ones: for Gaussian noise PCA
+    with each component shrunk by its share of signal, as a Wiener filter does.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Size of the code. A float in (0, 1) asks for the fewest components with which the
+        linear start explains that share of the variance that it can restore with all of
+        them. None is min(32, n_features). May exceed n_features.
+
+    corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
+        What training rows go through, anew in each batch. "gaussian" adds normal noise;
+        "masking" sets entries to the mean of their feature; "salt_and_pepper" sets entries to
+        the lowest or the highest value of X, evenly. A callable takes a float32 tensor of rows
+        in units of X and a `torch.Generator`, both on `device`, and returns a corrupted
+        tensor of the same shape, dtype and device; ready-made ones are in
+        `sklearn_ae.corruption`.
+
+    corruption_level : float, default=0.5
+        For "gaussian" the standard deviation of the noise, in units of X; for "masking"
+        and "salt_and_pepper" the share of entries, in [0, 1]. Ignored with a callable.
+
+    corruption_range : (float, float) or None, default=None
+        Lowest and highest value of corrupted rows, which are clipped to it: (0, 1) for
+        pictures with values in [0, 1].
+
+    hidden_layer_sizes : array-like of int or int, default=(1024,)
+        Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
+        none.
+
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
+        Activation of the hidden layers.
+
+    code_activation : {"identity", "relu", "gelu", "silu", "tanh", "logistic"}, \
+            default="identity"
+        Activation of the code.
+
+    output_activation : {"identity", "logistic", "tanh", "relu"}, default="identity"
+        Activation of the output. With another than "identity" the network sees and
+        returns X itself: nothing is centred or scaled, and X should be in its range.
+
+    linear_start : {"auto", True, False}, default="auto"
+        Whether the network has the linear path. "auto": where the code and the output are
+        linear and the loss is in units of X. True: the same, but an error elsewhere.
+        False: the textbook autoencoder with the initialisation of He et al. [3]_ or
+        Glorot and Bengio [4]_, whichever suits the activation.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
+            default="squared_error"
+        What is minimised. "huber" is quadratic for errors up to `scale_` and linear
+        beyond. "binary_cross_entropy" needs X in [0, 1]; the decoder then returns logits
+        and `inverse_transform` probabilities.
+
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
+        "sgd" has a Nesterov momentum of 0.9.
+
+    learning_rate : float, default=0.003
+        Peak of the schedule.
+
+    schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        Of the learning rate over the steps of `max_epochs`. "one_cycle" rises and falls
+        along cosines [5]_. To set the rate by a callback of skorch's, use "constant".
+
+    weight_decay : float or "auto", default="auto"
+        L2 penalty of the optimizer on f and g; it draws them towards zero, that is the
+        network towards the linear path, which has none. "auto" is 0.3 / n_samples with
+        the linear path and 0 without.
+
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is n_samples / 100, at least 64 and at most 200, and more only
+        where an epoch would have more than 2,400 steps.
+
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows. "auto" makes at most 2,400 steps: 2,400 divided by
+        the number of batches in n_samples, at least 1 and at most 200. 0 leaves the start
+        untrained.
+
+    early_stopping : bool, default=True
+        Hold out `validation_fraction` of the rows, stop after `n_iter_no_change` epochs
+        without improvement and end with the best epoch. With the linear start, epoch 0
+        is what it ends with unless the best later epoch has a lower loss on the held-out
+        rows by a paired one-sided t-test at the level of 0.001. Without early stopping the
+        last epoch is kept, with no comparison.
+
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping.
+
+    n_iter_no_change : int, default=30
+        Epochs without an improvement of at least `tol` after which training stops.
+
+    tol : float, default=0.0001
+        Improvement that counts, in the loss of X / scale_.
+
+    clip : bool, default=False
+        Clip what `inverse_transform` and `reconstruct` return to the range that each
+        feature had in `fit`, or in all calls of `partial_fit`.
+
+    warm_start : bool, default=False
+        Continue from the last `fit`: weights, `n_components_`, `mean_` and `scale_` stay,
+        and epoch 0 is what the estimator was before. Parameters that shape the network may
+        not change; the corruption may.
+
+    device : str, default="auto"
+        A torch device. "auto" is CUDA where present, else the CPU.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the split, the order of the rows, the corruption and the initial weights.
+
+    verbose : {0, 1, 2}, default=0
+        1: a progress bar over epochs. 2: a line an epoch.
+
+    net_params : dict or None, default=None
+        Further parameters of `skorch.NeuralNet`, such as ``{"callbacks": [...]}`` or
+        ``{"optimizer__betas": (0.9, 0.99)}``.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Size of the code.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has names that are all strings.
+
+    mean_ : ndarray of shape (n_features_in_,)
+        Mean of each feature; zeros where the network sees X itself.
+
+    scale_ : float
+        Square root of the mean variance of the features; 1 where the network sees X itself.
+
+    net_ : skorch.NeuralNet
+        The trained net.
+
+    encoder_ : torch.nn.Module
+        Maps u of shape (n, n_features_in_) to z of shape (n, n_components_).
+
+    decoder_ : torch.nn.Module
+        Maps z to û.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    best_epoch_ : int
+        The epoch whose weights were kept; 0 is the start.
+
+    loss_curve_ : list of float
+        Training loss of each epoch, in units of X (for "squared_error": squared units).
+
+    validation_loss_curve_ : list of float or None
+        Loss of the held-out rows, corrupted once for all epochs, after each epoch.
+
+    start_loss_ : float or None
+        Loss of the held-out rows before the first epoch.
+
+    best_loss_ : float or None
+        Held-out loss of the epoch that was kept; training loss without held-out rows.
+
+    See Also
+    --------
+    AutoencoderTransformer : The same without corruption.
+    sklearn_ae.corruption : Corruptions, and a function that corrupts an array.
+    sklearn_ae.metrics.RestorationScorer : Scores how well corrupted rows are restored.
+
+    Notes
+    -----
+    What rows are restored to and compared with in training are the rows of X themselves, which
+    should therefore be clean. `score` and `score_samples` are about the rows they get: of
+    clean rows they tell what the code keeps of them, not how well noise is removed.
+
+    The linear start is computed from one corrupted draw of all rows up to 100,000, from a
+    random sample of that many beyond; fewer rows than 50 a feature are drawn several times.
+
+    References
+    ----------
+    .. [1] Vincent et al., "Stacked denoising autoencoders: learning useful representations in
+       a deep network with a local denoising criterion", JMLR 11, 2010.
+    .. [2] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
+       Multivariate Analysis 5, 1975.
+    .. [3] He et al., "Delving deep into rectifiers", ICCV 2015.
+    .. [4] Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+       neural networks", AISTATS 2010.
+    .. [5] Smith and Topin, "Super-convergence: very fast training of neural networks using
+       large learning rates", 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_ae import DenoisingAutoencoder
+    >>> from sklearn_ae.corruption import corrupt
+    >>> X_train, X_test = train_test_split(load_digits().data / 16, random_state=0)
+    >>> X_noisy = corrupt(X_test, "gaussian", 0.3, random_state=0)
+    >>> autoencoder = DenoisingAutoencoder(16, corruption_level=0.3, random_state=0)
+    >>> X_restored = autoencoder.fit(X_train).reconstruct(X_noisy)
+    >>> before, after = ((X_noisy - X_test) ** 2).mean(), ((X_restored - X_test) ** 2).mean()
+    >>> bool(after < 0.3 * before)
+    True
+    """
+
+    _max_steps = 2400
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "corruption": [StrOptions({"gaussian", "masking", "salt_and_pepper"}), callable],
+        "corruption_level": [Interval(Real, 0, None, closed="left")],
+        "corruption_range": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        corruption="gaussian",
+        corruption_level=0.5,
+        corruption_range=None,
+        hidden_layer_sizes=(1024,),
+        activation="silu",
+        code_activation="identity",
+        output_activation="identity",
+        linear_start="auto",
+        loss="squared_error",
+        optimizer="adam",
+        learning_rate=0.003,
+        schedule="one_cycle",
+        weight_decay="auto",
+        batch_size="auto",
+        max_epochs="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=30,
+        tol=1e-4,
+        clip=False,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        net_params=None,
+    ):
+        super().__init__(
+            n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            code_activation=code_activation,
+            output_activation=output_activation,
+            linear_start=linear_start,
+            loss=loss,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            clip=clip,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            net_params=net_params,
+        )
+        self.corruption = corruption
+        self.corruption_level = corruption_level
+        self.corruption_range = corruption_range
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_corruption(self.corruption, self.corruption_level, self.corruption_range)
+
+    def _check_training_rows(self, X, reset):
+        X = super()._check_training_rows(X, reset)
+        if callable(self.corruption):  # shows on two rows what would end a fit in its first batch
+            rows = as_tensor(X[:2], self._torch_device()).float()
+            applied(self.corruption, rows, torch.Generator(rows.device))
+        return X
+
+    def _corruption(self):
+        return standardized(
+            self.corruption,
+            self.corruption_level,
+            self.corruption_range,
+            (self._data_mean_, self._data_min_.min(), self._data_max_.max()),
+            self.mean_,
+            self.scale_,
+        )

@@ -1,0 +1,361 @@
+"""Corruptions: what a denoising autoencoder learns to undo.
+
+A corruption is any callable ``(batch, generator) -> batch`` on float32 tensors of shape
+(n_rows, n_features) in units of X. It returns a new tensor of the same shape, dtype and
+device, and draws what is random in it from `generator`, a `torch.Generator` on the device
+of the batch. Those here are small objects that can be pickled, compared and printed.
+"""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.utils import check_array, check_random_state
+
+__all__ = [
+    "Downscale",
+    "GaussianNoise",
+    "Grayscale",
+    "Masking",
+    "SaltAndPepper",
+    "corrupt",
+]
+
+# Share of red, green and blue in the brightness of a pixel, ITU-R BT.601.
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Add normal noise to every entry.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation of the noise, in units of the batch.
+    """
+
+    std: float
+
+    def __call__(self, batch, generator):
+        """Return the batch with fresh noise."""
+        return torch.empty_like(batch).normal_(std=self.std, generator=generator).add_(batch)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Replace a random share of the entries [1]_.
+
+    Parameters
+    ----------
+    share : float
+        Probability in [0, 1] with which each entry is replaced.
+    fill : float or array-like of shape (n_features,), default=0.0
+        What replaces it. `DenoisingAutoencoder` fills in the feature's mean.
+
+    References
+    ----------
+    .. [1] Vincent et al., "Stacked denoising autoencoders", JMLR 11, 2010.
+    """
+
+    share: float
+    fill: float | np.ndarray = 0.0
+
+    def __call__(self, batch, generator):
+        """Return the batch with freshly chosen entries replaced."""
+        chosen = uniform(batch, generator) < self.share
+        return torch.where(chosen, like(batch, self.fill), batch)
+
+
+@dataclass(frozen=True)
+class SaltAndPepper:
+    """Set a random share of the entries to the lowest or the highest value, evenly.
+
+    Parameters
+    ----------
+    share : float
+        Probability in [0, 1] with which each entry is replaced.
+    low, high : float or array-like of shape (n_features,), default=0.0, 1.0
+        What replaces it. `DenoisingAutoencoder` takes the extremes of X.
+    """
+
+    share: float
+    low: float | np.ndarray = 0.0
+    high: float | np.ndarray = 1.0
+
+    def __call__(self, batch, generator):
+        """Return the batch with freshly chosen entries replaced."""
+        draw = uniform(batch, generator)
+        salted = torch.where(draw >= 1 - self.share / 2, like(batch, self.high), batch)
+        return torch.where(draw < self.share / 2, like(batch, self.low), salted)
+
+
+@dataclass(frozen=True)
+class Grayscale:
+    """Take the colour from pictures: every channel becomes the brightness (ITU-R BT.601).
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (channels, height, width) of a row in C order, with 3 channels: red, green, blue.
+
+    Raises
+    ------
+    ValueError
+        If there are not three channels; when called, if a row does not have
+        channels x height x width features.
+    """
+
+    image_shape: tuple
+
+    def __post_init__(self):
+        if check_image_shape(self.image_shape)[0] != len(LUMA):
+            raise ValueError(
+                f"Grayscale needs pictures of 3 channels, red, green and blue; got image_shape="
+                f"{self.image_shape!r}. It is (channels, height, width), e.g. (3, 32, 32)."
+            )
+
+    def __call__(self, batch, generator=None):
+        """Return the pictures without their colour."""
+        pictures = as_pictures(batch, self)
+        brightness = torch.tensordot(pictures, batch.new_tensor(LUMA), dims=([1], [0]))
+        return brightness.unsqueeze(1).expand_as(pictures).reshape(batch.shape)
+
+
+@dataclass(frozen=True)
+class Downscale:
+    """Lower the resolution of pictures: every block of pixels becomes its mean.
+
+    The picture keeps its size, so that what was lost can be restored pixel by pixel.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (channels, height, width) of a row in C order.
+    factor : int
+        Height and width of a block. Divides the height and the width.
+
+    Raises
+    ------
+    ValueError
+        If the factor does not divide height and width; when called, if a row does not have
+        channels x height x width features.
+    """
+
+    image_shape: tuple
+    factor: int
+
+    def __post_init__(self):
+        _, height, width = check_image_shape(self.image_shape)
+        if not (isinstance(self.factor, Integral) and self.factor >= 1):
+            raise ValueError(f"factor must be an int of at least 1; got {self.factor!r}.")
+        if height % self.factor or width % self.factor:
+            dividing = [n for n in range(1, height + 1) if height % n == width % n == 0]
+            raise ValueError(
+                f"factor={self.factor} does not divide the height {height} and the width {width} "
+                f"of image_shape={self.image_shape!r}; {dividing} do."
+            )
+
+    def __call__(self, batch, generator=None):
+        """Return the pictures in blocks."""
+        blocks = F.avg_pool2d(as_pictures(batch, self), int(self.factor))
+        return F.interpolate(blocks, tuple(self.image_shape[1:])).reshape(batch.shape)
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """A corruption whose result is clipped to a range."""
+
+    corruption: object
+    low: float | np.ndarray
+    high: float | np.ndarray
+
+    def __call__(self, batch, generator):
+        """Return the corrupted batch, clipped."""
+        low, high = like(batch, self.low), like(batch, self.high)
+        return torch.clamp(self.corruption(batch, generator), low, high)
+
+
+@dataclass(frozen=True)
+class InUnitsOfX:
+    """A user's corruption, applied to rows u = (x - mean) / scale and checked."""
+
+    corruption: object
+    mean: np.ndarray
+    scale: float
+
+    @torch.no_grad()
+    def __call__(self, batch, generator):
+        """Return the corrupted batch, standardised."""
+        mean = like(batch, self.mean)
+        rows = (batch * self.scale + mean).float()
+        corrupted = applied(self.corruption, rows, generator).to(batch.dtype)
+        return (corrupted - mean) / self.scale
+
+
+def standardized(corruption, level, corruption_range, statistics, mean, scale):
+    """Return a corruption that acts on u = (x - mean) / scale as the described one does on x.
+
+    The built-in ones are affine in x and so act on u directly: x itself, which may have a
+    large offset, is never cast to float32.
+
+    Parameters
+    ----------
+    corruption : {"gaussian", "masking", "salt_and_pepper"} or callable
+    level : float
+        Ignored with a callable.
+    corruption_range : (float, float) or None
+        In units of x.
+    statistics : tuple (means, low, high)
+        Of the data: mean of each feature, lowest and highest value.
+    mean : ndarray of shape (n_features,)
+    scale : float
+    """
+    means, low, high = statistics
+
+    def to_u(x):
+        return (x - mean) / scale
+
+    if corruption == "gaussian":
+        built = GaussianNoise(level / scale)
+    elif corruption == "masking":
+        built = Masking(level, to_u(means))
+    elif corruption == "salt_and_pepper":
+        built = SaltAndPepper(level, to_u(low), to_u(high))
+    else:
+        built = InUnitsOfX(corruption, mean, scale)
+    if corruption_range is not None:
+        built = Clipped(built, *(to_u(bound) for bound in corruption_range))
+    return built
+
+
+def corrupt(
+    X,
+    corruption="gaussian",
+    corruption_level=0.5,
+    corruption_range=None,
+    random_state=None,
+):
+    """Corrupt an array as `DenoisingAutoencoder` corrupts its batches.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Finite numbers. What is filled in by "masking" and "salt_and_pepper", means and
+        extremes, is that of these rows.
+    corruption, corruption_level, corruption_range
+        As in `DenoisingAutoencoder`.
+    random_state : int, RandomState instance or None, default=None
+        Determines what is random.
+
+    Returns
+    -------
+    X_corrupted : ndarray of shape (n_samples, n_features)
+        A new array, float32 if X is, else float64.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range, or if a callable does not return a finite
+        tensor of the shape, dtype and device that it got.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae.corruption import corrupt
+    >>> X = load_digits().data / 16
+    >>> noisy = corrupt(X, "gaussian", 0.3, corruption_range=(0, 1), random_state=0)
+    >>> noisy.shape == X.shape, float(noisy.min()), float(noisy.max())
+    (True, 0.0, 1.0)
+    """
+    check_corruption(corruption, corruption_level, corruption_range)
+    X = check_array(X, dtype=[np.float64, np.float32])
+    random_state = check_random_state(random_state)
+    seed = int(random_state.randint(np.iinfo(np.int32).max))
+    generator = torch.Generator().manual_seed(seed)
+    statistics = X.mean(axis=0), X.min(), X.max()
+    act = standardized(corruption, corruption_level, corruption_range, statistics, 0.0, 1.0)
+    return act(torch.from_numpy(X.copy()), generator).numpy()
+
+
+def check_corruption(corruption, level, corruption_range):
+    """Raise a ValueError that says what would be right, if a parameter is not."""
+    names = ("gaussian", "masking", "salt_and_pepper")
+    if not callable(corruption):
+        if not (isinstance(corruption, str) and corruption in names):
+            raise ValueError(
+                f"corruption must be one of {names} or a callable (batch, generator) -> batch; "
+                f"got {corruption!r}."
+            )
+        highest = np.inf if corruption == "gaussian" else 1
+        if not (isinstance(level, Real) and 0 <= level <= highest and np.isfinite(level)):
+            what = "standard deviation, at least 0" if corruption == "gaussian" else "share, 0 to 1"
+            raise ValueError(
+                f"corruption_level must be a {what}, for corruption={corruption!r}; got {level!r}."
+            )
+    if corruption_range is None:
+        return
+    bounds = np.asarray(corruption_range)
+    if bounds.shape != (2,) or bounds.dtype.kind not in "iuf" or not bounds[0] < bounds[1]:
+        raise ValueError(
+            "corruption_range must be None or a pair (low, high) of numbers with low < high, e.g. "
+            f"(0, 1); got {corruption_range!r}."
+        )
+
+
+def check_image_shape(image_shape):
+    """Return an image shape, or raise a ValueError if it is none."""
+    shape = tuple(image_shape) if np.iterable(image_shape) else ()
+    if len(shape) != 3 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+        raise ValueError(
+            "image_shape must be three ints of at least 1, (channels, height, width), e.g. "
+            f"(3, 32, 32); got {image_shape!r}."
+        )
+    return shape
+
+
+def as_pictures(batch, corruption):
+    """Return a view of the rows as pictures, (n_rows, channels, height, width)."""
+    shape = corruption.image_shape
+    if batch.shape[1] != np.prod(shape):
+        raise ValueError(
+            f"{corruption} is for rows of {' x '.join(map(str, shape))} = {np.prod(shape)} "
+            f"features, but X has {batch.shape[1]}."
+        )
+    return batch.reshape(-1, *shape)
+
+
+def applied(corruption, batch, generator):
+    """Return corruption(batch, generator), or raise a ValueError that names it if that is wrong."""
+    name = getattr(corruption, "__qualname__", None) or repr(corruption)
+    shape, dtype, device = batch.shape, batch.dtype, batch.device
+    corrupted = corruption(batch, generator)
+    if not isinstance(corrupted, torch.Tensor):
+        raise ValueError(
+            f"The corruption {name} must return a torch tensor; got a {type(corrupted).__name__}."
+        )
+    for what, got, expected in (
+        ("shape", tuple(corrupted.shape), tuple(shape)),
+        ("dtype", corrupted.dtype, dtype),
+        ("device", corrupted.device, device),
+    ):
+        if got != expected:
+            raise ValueError(
+                f"The corruption {name} must return a batch of the {what} that it got, {expected}; "
+                f"got {got}."
+            )
+    if not torch.isfinite(corrupted.sum()) and not torch.isfinite(corrupted).all():
+        raise ValueError(f"The corruption {name} returned values that are not finite.")
+    return corrupted
+
+
+def uniform(batch, generator):
+    """Return fresh numbers in [0, 1), like the batch."""
+    return torch.rand(batch.shape, generator=generator, device=batch.device)
+
+
+def like(batch, value):
+    """Return a number or an array as a tensor with dtype and device of the batch."""
+    return torch.as_tensor(value, dtype=batch.dtype, device=batch.device)
