@@ -1,14 +1,21 @@
-"""scikit-learn's own checks, those that it runs and those that it only defines."""
+"""What holds for every estimator: scikit-learn's own checks, and what docstrings say."""
+
+import doctest
+import inspect
+import sys
 
 import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_ae import AutoencoderTransformer
+import sklearn_ae.corruption
+import sklearn_ae.metrics
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 ESTIMATORS = [
     AutoencoderTransformer(),
     AutoencoderTransformer(linear_start=False, hidden_layer_sizes=(16,), early_stopping=False),
+    DenoisingAutoencoder(),
 ]
 
 # Public checks of scikit-learn's that check_estimator does not run.
@@ -35,6 +42,47 @@ def test_scikit_learn_checks(estimator, check):
 # the checks fit data frames and transform arrays; scikit-learn itself warns of that
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["linear start", "textbook"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["linear start", "textbook", "denoising"])
 def test_further_scikit_learn_checks(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_docstring_tells_every_parameter_and_its_default(estimator):
+    documented = estimator.__doc__.replace("\\\n           ", "")
+    for name, parameter in inspect.signature(estimator).parameters.items():
+        line = next(x for x in documented.splitlines() if x.startswith(f"    {name} : "))
+        default = str(parameter.default).replace("'", '"')
+        assert line.replace("'", '"').split("default=")[1].strip('"') == default.strip('"')
+
+
+def paragraphs(estimator):
+    """Return the documentation of each parameter by its name."""
+    text = estimator.__doc__.split("----------\n", 1)[1].split("    Attributes\n")[0]
+    return {part.split(" : ")[0].strip(): part.strip() for part in text.split("\n\n")}
+
+
+def test_shared_parameters_are_documented_alike():
+    plain, denoising = paragraphs(AutoencoderTransformer), paragraphs(DenoisingAutoencoder)
+    assert plain.keys() < denoising.keys()
+    # what the start and the defaults are, and the number of a reference
+    own = {"n_components", "linear_start", "schedule", "warm_start", "random_state"}
+    own |= {"hidden_layer_sizes", "learning_rate", "batch_size", "max_epochs"}
+    for name in plain.keys() - own:
+        assert denoising[name] == plain[name]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        sys.modules[AutoencoderTransformer.__module__],
+        sys.modules[DenoisingAutoencoder.__module__],
+        sklearn_ae.corruption,
+        sklearn_ae.metrics,
+    ],
+    ids=lambda module: module.__name__,
+)
+def test_docstring_examples(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
