@@ -45,7 +45,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
         none.
 
-    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
 
     code_activation : {"identity", "relu", "gelu", "silu", "tanh", "logistic"}, \
@@ -71,7 +71,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
         "sgd" has a Nesterov momentum of 0.9.
 
-    learning_rate : float, default=0.003
+    learning_rate : float, default=0.002
         Peak of the schedule.
 
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
@@ -85,10 +85,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is n_samples / 100, at least 64 and at most 200, and more only
-        where an epoch would have more than 2,400 steps.
+        where an epoch would have more than 3,600 steps.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" makes at most 2,400 steps: 2,400 divided by
+        Passes over the training rows. "auto" makes at most 3,600 steps: 3,600 divided by
         the number of batches in n_samples, at least 1 and at most 200. 0 leaves the start
         untrained.
 
@@ -216,7 +216,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     True
     """
 
-    _max_steps = 2400
+    _max_steps = 3600
 
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
@@ -233,13 +233,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
         corruption_level=0.5,
         corruption_range=None,
         hidden_layer_sizes=(1024,),
-        activation="silu",
+        activation="relu",
         code_activation="identity",
         output_activation="identity",
         linear_start="auto",
         loss="squared_error",
         optimizer="adam",
-        learning_rate=0.003,
+        learning_rate=0.002,
         schedule="one_cycle",
         weight_decay="auto",
         batch_size="auto",
