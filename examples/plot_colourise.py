@@ -58,7 +58,7 @@ for name, picture in zip(("china", "flower"), load_sample_images().images, stric
     coloured = to_picture(colouriser.reconstruct(X_grey), right.shape)
     halves.append([to_picture(X_grey, right.shape), coloured, right])
     ratios = [
-        peak_signal_noise_ratio(right.ravel()[None], half.ravel()[None], data_range=1)
+        peak_signal_noise_ratio(right, half, data_range=1)
         for half in (halves[-1][0], linear, coloured)
     ]
     print("{:12}{:8.1f}{:8.1f}{:10.1f}".format(name, *ratios), flush=True)

@@ -80,7 +80,7 @@ for name, picture in zip(("china", "flower"), load_sample_images().images, stric
     truth = to_picture(X_test, grid)
     halves.append([to_picture(X_coarse, grid), sharpened, truth])
     ratios = [
-        peak_signal_noise_ratio(truth.ravel()[None], half.ravel()[None], data_range=1)
+        peak_signal_noise_ratio(truth, half, data_range=1)
         for half in (halves[-1][0], linear, sharpened)
     ]
     print("{:12}{:8.1f}{:8.1f}{:11.1f}".format(name, *ratios), flush=True)

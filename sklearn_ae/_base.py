@@ -312,9 +312,8 @@ class BaseAutoencoder(
     def _make_net(self, module, n_samples, random_state, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
         optimizer, options = self._optimizer(n_samples)
-        device = self._torch_device()
-        corrupting = {
-            "generator": torch.Generator(device).manual_seed(new_seed(random_state)),
+        drawing = {
+            "generator": torch.Generator().manual_seed(new_seed(random_state)),
             "corruption": self._corruption(),
         }
         params = {
@@ -324,11 +323,11 @@ class BaseAutoencoder(
             "optimizer": optimizer,
             **{f"optimizer__{name}": value for name, value in options.items()},
             "batch_size": self._n_batch_rows(n_samples),
-            **{f"iterator_train__{name}": value for name, value in corrupting.items()},
-            **{f"iterator_valid__{name}": value for name, value in corrupting.items()},
+            **{f"iterator_train__{name}": value for name, value in drawing.items()},
+            **{f"iterator_valid__{name}": value for name, value in drawing.items()},
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
-            "device": device,
+            "device": self._torch_device(),
             "verbose": int(self.verbose),
             **how,
             **(self.net_params or {}),

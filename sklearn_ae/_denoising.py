@@ -2,11 +2,11 @@
 
 from numbers import Real
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseAutoencoder
-from ._training import as_tensor
 from .corruption import applied, check_corruption, standardized
 
 
@@ -30,8 +30,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         "masking" sets entries to the mean of their feature; "salt_and_pepper" sets entries to
         the lowest or the highest value of X, evenly. A callable takes a float32 tensor of rows
         in units of X and a `torch.Generator`, both on `device`, and returns a corrupted
-        tensor of the same shape, dtype and device; ready-made ones are in
-        `sklearn_ae.corruption`.
+        tensor of the same shape, dtype and device; it is also called once on two rows before
+        training, to see that. Ready-made ones are in `sklearn_ae.corruption`. Unlike the
+        built-in ones, a callable sees what float32 leaves of an X with a large offset.
 
     corruption_level : float, default=0.5
         For "gaussian" the standard deviation of the noise, in units of X; for "masking"
@@ -187,7 +188,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     clean rows they tell what the code keeps of them, not how well noise is removed.
 
     The linear start is computed from one corrupted draw of all rows up to 100,000, from a
-    random sample of that many beyond; fewer rows than 50 a feature are drawn several times.
+    random sample of that many beyond; fewer rows than 50 a feature are drawn several times, up to
+    16 million entries in all.
 
     References
     ----------
@@ -291,11 +293,21 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _check_training_rows(self, X, reset):
         X = super()._check_training_rows(X, reset)
         if callable(self.corruption):  # shows on two rows what would end a fit in its first batch
-            rows = as_tensor(X[:2], self._torch_device()).float()
+            if np.abs(X).max() > np.finfo(np.float32).max:
+                raise ValueError(
+                    "The values of X are too large for a callable corruption, which works on "
+                    "float32. Scale X, e.g. with StandardScaler."
+                )
+            rows = torch.tensor(X[:2], dtype=torch.float32, device=self._torch_device())
             applied(self.corruption, rows, torch.Generator(rows.device))
         return X
 
     def _corruption(self):
+        if self.corruption == "gaussian" and self.corruption_level > 1e12 * self.scale_:
+            raise ValueError(
+                f"corruption_level={self.corruption_level!r} drowns X, whose features "
+                f"have a standard deviation of {self.scale_:.3g}; it is in units of X."
+            )
         return standardized(
             self.corruption,
             self.corruption_level,

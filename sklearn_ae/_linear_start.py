@@ -12,11 +12,11 @@ MAX_ROWS = 100_000  # of which the start is computed, drawn at random where X ha
 # Few rows are corrupted several times over, until they make this many a feature: the
 # regression then averages over the corruption instead of learning one draw of it.
 CORRUPTED_ROWS_A_FEATURE = 50
-MAX_CORRUPTED_ENTRIES = 2**26  # of all draws together, beyond the first
+MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 
-# Ridge penalty of the regression, in mean variances of a corrupted feature: as much as a third
-# of a row holds. Features that hardly vary in few rows need it.
-PENALTY = 0.3
+# Ridge penalty of the regression, in mean variances of a corrupted feature: as much as one row
+# holds. It draws towards leaving rows as they are, that is towards PCA.
+PENALTY = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None):
     """Return the best linear autoencoder for the rows of X: PCA, or reduced-rank regression.
 
     Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
-    least-squares regression followed by the PCA of what it predicts, which is the best
-    linear map of that rank [1]_.
+    regression followed by the PCA of what it predicts, which is the best linear map of that
+    rank [1]_.
 
     Parameters
     ----------
@@ -78,32 +78,63 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None):
         rng = check_random_state(random_state)
         X = X[np.sort(rng.choice(len(X), MAX_ROWS, replace=False))]
     U = (X - mean) / scale
-    restored, regression = (U, None) if corrupt is None else regressed(U, corrupt)
+    restoration = None if corrupt is None else Restoration(U, corrupt)
     n_fitted = min(n_components, *U.shape)
     with np.errstate(divide="ignore", invalid="ignore"):  # the variance ratios of a constant X
-        pca = PCA(n_fitted, random_state=random_state).fit(restored)
-    components = pca.components_
+        pca = PCA(n_fitted, random_state=random_state)
+        pca.fit(U if restoration is None else restoration.scores)
     code_rms = float(np.sqrt(pca.explained_variance_.mean()))
     if code_rms < np.finfo(np.float32).eps:  # nothing varies, or nothing can be restored
         code_rms = 1.0
-    n_idle = max(0, n_components - len(components))
-    components = np.pad(components, ((0, n_idle), (0, 0)))
-    if regression is None:
+    n_idle = max(0, n_components - len(pca.components_))
+    components = np.pad(pca.components_, ((0, n_idle), (0, 0)))
+    if restoration is None:
         return LinearStart(components, None, components.T, code_rms)
-    encoder, bias = components @ regression.coef_, components @ regression.intercept_
-    return LinearStart(encoder, bias, components.T, code_rms)
-
-
-def regressed(U, corrupt):
-    """Regress the rows of U on corrupted copies of them; return the predictions and the model."""
-    n_samples, n_features = U.shape
-    n_draws = min(
-        -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples), MAX_CORRUPTED_ENTRIES // U.size
+    return LinearStart(
+        components @ restoration.weight,
+        components @ restoration.bias,
+        (components @ restoration.basis).T,
+        code_rms,
     )
-    clean = np.tile(U, (max(1, n_draws), 1))
-    corrupted = corrupt(clean)
-    variance = float(corrupted.var(axis=0).mean()) or 1.0
-    # and so does the solver, in its precision, for a corruption that makes features equal
-    share = max(PENALTY / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
-    regression = Ridge(share * variance * len(clean), solver="cholesky").fit(corrupted, clean)
-    return regression.predict(corrupted), regression
+
+
+class Restoration:
+    """The regression of clean rows on corrupted copies of them, in an orthonormal basis.
+
+    Parameters
+    ----------
+    U : ndarray of shape (n_samples, n_features)
+    corrupt : callable
+        Returns a corrupted copy of an array of rows.
+
+    Attributes
+    ----------
+    basis : ndarray of shape (n_basis, n_features)
+        Of the features, or where these are more than the rows, of what the rows span.
+    weight : ndarray of shape (n_basis, n_features)
+    bias : ndarray of shape (n_basis,)
+        weight @ u + bias are the coordinates of the row that is restored from u.
+    scores : ndarray of shape (n_draws * n_samples, n_basis)
+        Those of corrupted copies of the rows of U.
+    """
+
+    def __init__(self, U, corrupt):
+        n_samples, n_features = U.shape
+        wide = n_samples < n_features
+        self.basis = PCA().fit(U).components_ if wide else np.eye(n_features, dtype=U.dtype)
+        n_draws = min(
+            -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples), MAX_CORRUPTED_ENTRIES // U.size
+        )
+        clean = np.tile(U, (n_draws, 1)) if n_draws > 1 else U
+        corrupted = corrupt(clean)
+        variance = float(corrupted.var(axis=0).mean())
+        if variance <= (10 * np.finfo(np.float32).eps) ** 2 * np.square(corrupted).mean():
+            variance = 1.0  # nothing is left of U but rounding
+        # the solver needs a penalty too, in its precision, where features are made equal
+        share = max(PENALTY / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
+        regression = Ridge(share * variance * len(clean), solver="cholesky")
+        changes = clean - corrupted
+        regression.fit(corrupted, changes @ self.basis.T if wide else changes)
+        self.weight = self.basis + np.atleast_2d(regression.coef_)
+        self.bias = np.atleast_1d(regression.intercept_)
+        self.scores = corrupted @ self.weight.T + self.bias

@@ -66,7 +66,7 @@ class Batches:
     dataset : StandardizedRows or Subset of it
     batch_size : int
     generator : torch.Generator
-        On the device of the rows, for their order and their corruption.
+        On the CPU, for the order of the rows and the seed of their corruption.
     corruption : callable (batch, generator) -> batch, or None
         Of standardised rows.
 
@@ -86,20 +86,22 @@ class Batches:
         self.batch_size = batch_size
         self.generator = generator
         self.corruption = corruption
+        if corruption is not None:
+            seed = int(torch.randint(2**31, (), generator=generator))
+            self.noise = torch.Generator(self.index.device).manual_seed(seed)
 
     def __len__(self):
         return math.ceil(len(self.index) / self.batch_size)
 
     def __iter__(self):
-        device = self.index.device
-        order = torch.randperm(len(self.index), generator=self.generator, device=device)
-        for batch in self.index[order].split(self.batch_size):
+        order = torch.randperm(len(self.index), generator=self.generator)
+        for batch in self.index[order.to(self.index.device)].split(self.batch_size):
             targets = self.rows[batch]
             yield self.corrupted(targets), targets
 
     def corrupted(self, rows):
         """Return a corrupted copy of rows, or the rows where nothing is corrupted."""
-        return rows if self.corruption is None else self.corruption(rows, self.generator)
+        return rows if self.corruption is None else self.corruption(rows, self.noise)
 
 
 class FixedBatches(Batches):

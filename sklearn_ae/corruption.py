@@ -3,7 +3,7 @@
 A corruption is any callable ``(batch, generator) -> batch`` on float32 tensors of shape
 (n_rows, n_features) in units of X. It returns a new tensor of the same shape, dtype and
 device, and draws what is random in it from `generator`, a `torch.Generator` on the device
-of the batch. Those here are small objects that can be pickled, compared and printed.
+of the batch. Those here are small objects that can be pickled and printed.
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,9 @@ class GaussianNoise:
 
     std: float
 
+    def __post_init__(self):
+        check_level("gaussian", self.std, "std")
+
     def __call__(self, batch, generator):
         """Return the batch with fresh noise."""
         return torch.empty_like(batch).normal_(std=self.std, generator=generator).add_(batch)
@@ -63,6 +66,9 @@ class Masking:
     share: float
     fill: float | np.ndarray = 0.0
 
+    def __post_init__(self):
+        check_level("masking", self.share, "share")
+
     def __call__(self, batch, generator):
         """Return the batch with freshly chosen entries replaced."""
         chosen = uniform(batch, generator) < self.share
@@ -84,6 +90,9 @@ class SaltAndPepper:
     share: float
     low: float | np.ndarray = 0.0
     high: float | np.ndarray = 1.0
+
+    def __post_init__(self):
+        check_level("salt_and_pepper", self.share, "share")
 
     def __call__(self, batch, generator):
         """Return the batch with freshly chosen entries replaced."""
@@ -111,7 +120,8 @@ class Grayscale:
     image_shape: tuple
 
     def __post_init__(self):
-        if check_image_shape(self.image_shape)[0] != len(LUMA):
+        object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
+        if self.image_shape[0] != len(LUMA):
             raise ValueError(
                 f"Grayscale needs pictures of 3 channels, red, green and blue; got image_shape="
                 f"{self.image_shape!r}. It is (channels, height, width), e.g. (3, 32, 32)."
@@ -148,7 +158,8 @@ class Downscale:
     factor: int
 
     def __post_init__(self):
-        _, height, width = check_image_shape(self.image_shape)
+        object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
+        _, height, width = self.image_shape
         if not (isinstance(self.factor, Integral) and self.factor >= 1):
             raise ValueError(f"factor must be an int of at least 1; got {self.factor!r}.")
         if height % self.factor or width % self.factor:
@@ -161,7 +172,8 @@ class Downscale:
     def __call__(self, batch, generator=None):
         """Return the pictures in blocks."""
         blocks = F.avg_pool2d(as_pictures(batch, self), int(self.factor))
-        return F.interpolate(blocks, tuple(self.image_shape[1:])).reshape(batch.shape)
+        rows = blocks.repeat_interleave(self.factor, dim=2)
+        return rows.repeat_interleave(self.factor, dim=3).reshape(batch.shape)
 
 
 @dataclass(frozen=True)
@@ -210,8 +222,12 @@ def standardized(corruption, level, corruption_range, statistics, mean, scale):
         In units of x.
     statistics : tuple (means, low, high)
         Of the data: mean of each feature, lowest and highest value.
-    mean : ndarray of shape (n_features,)
+    mean : ndarray of shape (n_features,) or float
     scale : float
+
+    Returns
+    -------
+    corruption : callable (batch, generator) -> batch
     """
     means, low, high = statistics
 
@@ -245,8 +261,12 @@ def corrupt(
     X : array-like of shape (n_samples, n_features)
         Finite numbers. What is filled in by "masking" and "salt_and_pepper", means and
         extremes, is that of these rows.
-    corruption, corruption_level, corruption_range
-        As in `DenoisingAutoencoder`.
+    corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
+        As in `DenoisingAutoencoder`, as are the next two.
+    corruption_level : float, default=0.5
+        Standard deviation in units of X, or share of the entries; ignored with a callable.
+    corruption_range : (float, float) or None, default=None
+        Lowest and highest value of the result.
     random_state : int, RandomState instance or None, default=None
         Determines what is random.
 
@@ -289,20 +309,24 @@ def check_corruption(corruption, level, corruption_range):
                 f"corruption must be one of {names} or a callable (batch, generator) -> batch; "
                 f"got {corruption!r}."
             )
-        highest = np.inf if corruption == "gaussian" else 1
-        if not (isinstance(level, Real) and 0 <= level <= highest and np.isfinite(level)):
-            what = "standard deviation, at least 0" if corruption == "gaussian" else "share, 0 to 1"
-            raise ValueError(
-                f"corruption_level must be a {what}, for corruption={corruption!r}; got {level!r}."
-            )
+        check_level(corruption, level, "corruption_level")
     if corruption_range is None:
         return
-    bounds = np.asarray(corruption_range)
-    if bounds.shape != (2,) or bounds.dtype.kind not in "iuf" or not bounds[0] < bounds[1]:
+    bounds = np.asarray(corruption_range, dtype=object)
+    bounds = bounds.astype(float) if all(isinstance(x, Real) for x in bounds.flat) else bounds
+    if bounds.shape != (2,) or bounds.dtype.kind != "f" or not bounds[0] < bounds[1]:
         raise ValueError(
             "corruption_range must be None or a pair (low, high) of numbers with low < high, e.g. "
             f"(0, 1); got {corruption_range!r}."
         )
+
+
+def check_level(corruption, level, name):
+    """Raise a ValueError if a level is not in the range of a built-in corruption."""
+    highest = np.inf if corruption == "gaussian" else 1
+    if not (isinstance(level, Real) and 0 <= level <= highest and np.isfinite(level)):
+        what = "standard deviation, at least 0" if corruption == "gaussian" else "share, 0 to 1"
+        raise ValueError(f"{name} must be a {what}, for corruption={corruption!r}; got {level!r}.")
 
 
 def check_image_shape(image_shape):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import mean_squared_error, r2_score
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array
 
 from .corruption import check_corruption, corrupt
@@ -82,10 +81,14 @@ class RestorationScorer:
 
     Parameters
     ----------
-    corruption, corruption_level, corruption_range
-        As in `DenoisingAutoencoder`: what the data that are to be restored will have gone
-        through, whatever the estimator was trained with. For NMF, which takes no negative
-        numbers, the range has to start at 0.
+    corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
+        As in `DenoisingAutoencoder`, as are the next two: what the data that are to be
+        restored will have gone through, whatever the estimator was trained with.
+    corruption_level : float, default=0.5
+        Standard deviation in units of X, or share of the entries; ignored with a callable.
+    corruption_range : (float, float) or None, default=None
+        Lowest and highest value of the corrupted X. For NMF, which takes no negative
+        numbers, it has to start at 0.
     metric : {"r2", "neg_mean_squared_error"}, default="r2"
         What is returned: R² as in `reconstruction_r2`, or minus the mean squared error.
     random_state : int, RandomState instance or None, default=0
@@ -117,7 +120,7 @@ class RestorationScorer:
 
     def __post_init__(self):
         check_corruption(self.corruption, self.corruption_level, self.corruption_range)
-        if self.metric not in METRICS:
+        if not isinstance(self.metric, str) or self.metric not in METRICS:
             raise ValueError(f"metric must be one of {sorted(METRICS)}; got {self.metric!r}.")
 
     def __call__(self, estimator, X, y=None):
@@ -128,11 +131,7 @@ class RestorationScorer:
             "corruption_range": self.corruption_range,
             "random_state": self.random_state,
         }
-        corrupter = FunctionTransformer(corrupt, kw_args=how, feature_names_out="one-to-one")
-        library = type(X).__module__.split(".")[0]
-        if library in ("pandas", "polars"):  # a data frame stays one, with its names
-            corrupter.set_output(transform=library)
-        X_corrupted = corrupter.fit_transform(X)
+        X_corrupted = in_the_frame_of(X, corrupt(X, **how))
         return METRICS[self.metric](X, reconstructed(estimator, X_corrupted))
 
 
@@ -143,7 +142,8 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
 
     Parameters
     ----------
-    X_true, X_restored : array-like of shape (n_samples, n_features)
+    X_true, X_restored : array-like of the same shape
+        Rows of numbers, or pictures of any shape.
     data_range : float, default=None
         Highest minus lowest possible value. None takes that of `X_true`.
 
@@ -163,20 +163,32 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
     >>> peak_signal_noise_ratio([[0.0, 1.0]], [[0.1, 0.9]])
     20.0
     """
-    X_true, X_restored = as_arrays(X_true, X_restored)
+    X_true, X_restored = (
+        check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True)
+        for X in (X_true, X_restored)
+    )
+    check_same_shape(X_true, X_restored)
     if data_range is None:
         data_range = float(X_true.max() - X_true.min())
     if not data_range > 0:
         raise ValueError(
             f"data_range must be positive; got {data_range:g}. Of constant data it has to be given."
         )
-    error = mean_squared_error(X_true, X_restored)
+    error = np.square(X_true - X_restored).mean()
     return float(10 * np.log10(data_range**2 / error)) if error else float("inf")
 
 
 def reconstructed(estimator, X):
     """Return what is left of X after encoding and decoding."""
     return estimator.inverse_transform(estimator.transform(X))
+
+
+def in_the_frame_of(X, array):
+    """Return an array as a data frame with the names of X, if X is one."""
+    library = type(X).__module__.split(".")[0]
+    if library == "pandas":
+        return type(X)(array, index=X.index, columns=X.columns)
+    return type(X)(array, schema=X.columns) if library == "polars" else array
 
 
 def r2(X, X_restored):
@@ -190,11 +202,15 @@ def neg_mean_squared_error(X, X_restored):
 def as_arrays(X_true, X_restored):
     """Return both as float64 arrays of one shape."""
     X_true, X_restored = (check_array(X, dtype=np.float64) for X in (X_true, X_restored))
+    check_same_shape(X_true, X_restored)
+    return X_true, X_restored
+
+
+def check_same_shape(X_true, X_restored):
     if X_true.shape != X_restored.shape:
         raise ValueError(
             f"Both arrays must have the same shape; got {X_true.shape} and {X_restored.shape}."
         )
-    return X_true, X_restored
 
 
 METRICS = {"r2": r2, "neg_mean_squared_error": neg_mean_squared_error}

@@ -16,6 +16,7 @@ ESTIMATORS = [
     AutoencoderTransformer(),
     AutoencoderTransformer(linear_start=False, hidden_layer_sizes=(16,), early_stopping=False),
     DenoisingAutoencoder(),
+    DenoisingAutoencoder(corruption="masking", linear_start=False, hidden_layer_sizes=(16,)),
 ]
 
 # Public checks of scikit-learn's that check_estimator does not run.
@@ -42,7 +43,9 @@ def test_scikit_learn_checks(estimator, check):
 # the checks fit data frames and transform arrays; scikit-learn itself warns of that
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["linear start", "textbook", "denoising"])
+@pytest.mark.parametrize(
+    "estimator", ESTIMATORS, ids=["linear start", "textbook", "denoising", "masking"]
+)
 def test_further_scikit_learn_checks(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
 

@@ -121,9 +121,9 @@ def test_salt_and_pepper_are_even(share):
 )
 def test_range_holds(X, kind, level, dtype):
     kind = (lambda batch, _generator: -3 * batch) if callable(kind) else kind
-    corrupted = corrupt(X.astype(dtype), kind, level, (-0.25, 0.75), random_state=0)
+    corrupted = corrupt(X.astype(dtype), kind, level, (0.1, 0.7), random_state=0)
     assert corrupted.dtype == dtype
-    assert -0.25 <= corrupted.min() <= corrupted.max() <= 0.75
+    assert dtype(0.1) <= corrupted.min() <= corrupted.max() <= dtype(0.7)
 
 
 def test_corrupt_leaves_X_and_the_global_generators_alone():
@@ -188,6 +188,18 @@ def test_downscale_is_the_mean_of_blocks(factor, channels):
     np.testing.assert_allclose(twice, corrupted, atol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [3, 41, 47])  # 1 / 41 and 1 / 47 are too small in float32
+def test_every_pixel_of_a_block_is_its_mean(factor):
+    blocks = np.arange(4.0).reshape(1, 2, 1, 2, 1)
+    X = np.broadcast_to(blocks, (1, 2, factor, 2, factor)).reshape(1, -1)
+    np.testing.assert_array_equal(corrupt(X, Downscale((1, 2 * factor, 2 * factor), factor)), X)
+
+
+def test_image_shape_may_be_a_list():
+    assert Grayscale([3, 2, 4]) == Grayscale((3, 2, 4))
+    assert hash(Downscale([1, 4, 4], 2)) == hash(Downscale((1, 4, 4), 2))
+
+
 def test_pictures_need_not_be_square():
     X = np.arange(2.0 * 24).reshape(2, 24)
     corrupted = corrupt(X, Downscale((1, 4, 6), 2)).reshape(2, 4, 6)
@@ -209,6 +221,9 @@ def test_pictures_need_not_be_square():
         (lambda: Downscale((3, 8, 12), 3), r"factor=3 does not divide .*; \[1, 2, 4\] do"),
         (lambda: Downscale((3, 8, 8), 0), "factor must be an int of at least 1"),
         (lambda: Downscale((3, 8, 8), 2.0), "factor must be an int of at least 1"),
+        (lambda: GaussianNoise(-1.0), "std must be a standard deviation, at least 0"),
+        (lambda: Masking(1.5), "share must be a share, 0 to 1"),
+        (lambda: SaltAndPepper(-0.1), "share must be a share, 0 to 1"),
     ],
 )
 def test_impossible_pictures(make, message):
@@ -242,6 +257,7 @@ def test_pictures_of_another_size(corruption):
         ({"corruption_range": (0, 1, 2)}, "pair"),
         ({"corruption_range": "01"}, "pair"),
         ({"corruption_range": ("0", "1")}, "pair"),
+        ({"corruption_range": [0, [1, 2]]}, "pair"),
     ],
 )
 def test_parameters_out_of_range(how, message):

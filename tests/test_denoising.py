@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._training import AutoencoderNet
 from sklearn_ae.corruption import Downscale, Grayscale, corrupt
 
 BUILT_IN = {
@@ -49,10 +51,16 @@ def unit_digits(digits):
 
 
 @pytest.fixture(scope="session")
-def table():
-    X = StandardScaler().fit_transform(load_breast_cancer().data)
+def raw_table():
+    X = load_breast_cancer().data
     order = np.random.RandomState(0).permutation(len(X))
     return X[order[:400]], X[order[400:]]
+
+
+@pytest.fixture(scope="session")
+def table(raw_table):
+    scaler = StandardScaler().fit(raw_table[0])
+    return tuple(scaler.transform(X) for X in raw_table)
 
 
 class Recorder:
@@ -84,6 +92,22 @@ def test_start_restores_no_worse_than_pca(request, data, corruption, n_component
     assert mean_squared_error(X_test, start.reconstruct(X_noisy)) <= 1.005 * error
 
 
+@pytest.mark.parametrize("n_rows", [60, 400])
+@pytest.mark.parametrize("level", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("n_components", [1, 2, 8])
+def test_start_is_as_good_as_pca_where_noise_is_low(raw_table, n_components, level, n_rows):
+    """Features of very different variance, noise from far below to the mean one."""
+    X, X_test = raw_table[0][:n_rows], np.tile(raw_table[1], (10, 1))
+    noise = level * np.sqrt(X.var(axis=0).mean())
+    X_noisy = corrupt(X_test, "gaussian", noise, random_state=1)
+    pca = PCA(n_components).fit(X)
+    error = mean_squared_error(X_test, pca.inverse_transform(pca.transform(X_noisy)))
+    start = untrained(n_components, "gaussian", noise).fit(X)
+    # what 60 rows tell of 30 features is mostly luck
+    luck = 1.02 if n_rows == 400 else 1.05
+    assert mean_squared_error(X_test, start.reconstruct(X_noisy)) <= luck * error
+
+
 def test_start_approaches_wiener_shrunk_pca():
     """Components shrunk by λ / (λ + σ²), in closed form from what the data were drawn from."""
     rng = np.random.RandomState(0)
@@ -100,15 +124,20 @@ def test_start_approaches_wiener_shrunk_pca():
     assert distance < 0.02 * np.square(from_pca - expected).mean()
 
 
+def lossy(batch, generator):
+    return (batch @ torch.linspace(-1, 1, 12).reshape(6, 2)) @ torch.ones(2, 6)
+
+
 def test_start_is_the_regression_of_clean_on_corrupted_rows():
     """For a corruption that is linear and not random, in full rank: least squares."""
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6)) + 3
-    for corruption in (Downscale((1, 2, 3), 1), lambda batch, _generator: batch * 0.5 + 1):
+    X = rng.normal(size=(2000, 6)) @ rng.normal(size=(6, 6)) + 3
+    for corruption in (Downscale((1, 2, 3), 1), lambda batch, _generator: batch * 0.5 + 1, lossy):
         corrupted = corrupt(X, corruption)
         expected = LinearRegression().fit(corrupted, X).predict(corrupted)
         restored = untrained(6, corruption).fit(X).reconstruct(corrupted)
         assert_allclose(restored, expected, atol=0.02 * X.std())
+    assert mean_squared_error(X, expected) > 0.1 * X.var(axis=0).mean()
 
 
 def test_start_has_the_best_rank():
@@ -254,11 +283,14 @@ def test_training_is_that_of_a_plain_torch_loop(X):
     assert_allclose(curve, losses, rtol=1e-4)
 
 
-def test_callable_that_works_in_place_spoils_nothing(X):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_callable_that_works_in_place_spoils_nothing(X, dtype):
     def in_place(batch, generator):
         return batch.mul_(0.5)
 
+    X = X.astype(dtype)
     before = X.copy()
+    X.flags.writeable = False
     one, other = quick(corruption=in_place).fit(X), quick(corruption=halved).fit(X)
     assert_array_equal(X, before)
     assert_array_equal(one.transform(X), other.transform(X))
@@ -378,6 +410,7 @@ def test_warm_start_may_change_the_corruption(unit_digits):
         ({"corruption_range": 1}, "corruption_range'? .*must be"),
         ({"corruption": Grayscale((3, 2, 2))}, "3 x 2 x 2 = 12 features, but X has 10"),
         ({"corruption": Downscale((1, 4, 4), 2)}, "1 x 4 x 4 = 16 features, but X has 10"),
+        ({"corruption_level": 1e20}, "drowns X"),
         ({"corruption": lambda batch, _: batch[:, 1:]}, "lambda.*shape"),
         ({"corruption": lambda batch, _: batch.double()}, "lambda.*dtype"),
         ({"corruption": lambda batch, _: batch.to("meta")}, "lambda.*device"),
@@ -387,8 +420,12 @@ def test_warm_start_may_change_the_corruption(unit_digits):
 )
 def test_bad_corruption_is_an_error_before_training(X, params, message, method):
     autoencoder = quick(**params)
-    with pytest.raises(ValueError, match=message):
+    with (
+        patch.object(AutoencoderNet, "train_step") as step,
+        pytest.raises(ValueError, match=message),
+    ):
         getattr(autoencoder, method)(X)
+    step.assert_not_called()
     assert not hasattr(autoencoder, "net_")
     good = quick().fit(X)
     codes = good.transform(X)
@@ -397,22 +434,29 @@ def test_bad_corruption_is_an_error_before_training(X, params, message, method):
     assert_array_equal(good.transform(X), codes)
 
 
-def test_a_callable_that_fails_late_loses_nothing(X):
+def test_values_beyond_float32_are_not_blamed_on_the_callable(X):
+    with pytest.raises(ValueError, match="too large for a callable corruption"):
+        quick(corruption=halved).fit(X * 1e39)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_callable_that_fails_late_loses_nothing(X, method):
     calls = []
 
     def failing(batch, generator):
         calls.append(len(batch))
         return batch / 0 if len(calls) > 6 else batch
 
-    autoencoder = quick().fit(X)
+    autoencoder = quick(batch_size=8).fit(X)
     codes = autoencoder.transform(X)
     with pytest.raises(ValueError, match="failing returned values that are not finite"):
-        autoencoder.set_params(corruption=failing).fit(X)
+        getattr(autoencoder.set_params(corruption=failing), method)(X)
     assert_array_equal(autoencoder.transform(X), codes)
 
 
 def test_its_network_is_that_of_the_autoencoder(X):
-    denoising, plain = quick().fit(X), AutoencoderTransformer(3, hidden_layer_sizes=(16,)).fit(X)
+    denoising = quick().fit(X)
+    plain = AutoencoderTransformer(3, hidden_layer_sizes=(16,), activation="relu").fit(X)
     for part in ("encoder_", "decoder_"):
         kinds = [
             [type(layer) for layer in getattr(fitted, part).modules()]

@@ -119,3 +119,36 @@ def test_constant_X_has_a_start():
     autoencoder = untrained(2).fit(X)
     assert autoencoder.scale_ == 1
     np.testing.assert_array_equal(autoencoder.reconstruct(X), X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "corrupt",
+    [
+        np.copy,
+        lambda rows: rows + np.random.RandomState(0).normal(size=rows.shape).astype(rows.dtype),
+        lambda rows: np.broadcast_to(rows.mean(axis=1, keepdims=True), rows.shape),
+        lambda rows: 0 * rows + np.linspace(1, 2, rows.shape[1], dtype=rows.dtype),
+    ],
+    ids=["none", "noise", "one number a row", "nothing left"],
+)
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.random.RandomState(0).normal(size=(50, 1)),
+        np.random.RandomState(0).normal(size=(2, 5)),
+        np.random.RandomState(0).normal(size=(5, 300)),
+        np.random.RandomState(0).normal(size=(500, 3)) @ np.ones((3, 200)),
+        np.repeat(np.random.RandomState(0).normal(size=(300, 20)), 15, axis=1),
+        np.c_[np.random.RandomState(0).normal(size=(50, 3)), np.zeros((50, 2))],
+    ],
+    ids=["one feature", "two rows", "wide", "low rank", "features thrice", "constant features"],
+)
+def test_regression_copes_with_any_rank(X, corrupt, dtype):
+    """Finite, and no worse than the mean of the rows; a warning would fail the test."""
+    U = (X - X.mean(axis=0)).astype(dtype)
+    start = linear_start(U, np.zeros(U.shape[1], dtype), 1.0, 2, 0, corrupt)
+    assert start.encoder.shape == (2, U.shape[1])
+    assert start.bias.shape == (2,)
+    restored = (corrupt(U) @ start.encoder.T + start.bias) @ start.decoder.T
+    assert np.square(restored - U).mean() <= 1.001 * np.square(U).mean()

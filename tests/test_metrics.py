@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.decomposition import NMF, PCA, KernelPCA
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -97,6 +98,17 @@ def test_data_frames_keep_their_names(library, X):
         assert scorer(estimator, frame) == pytest.approx(scorer(on_array, X))
 
 
+def test_frames_without_names_and_global_output_settings(X):
+    """No scorer gives names to what has none; a warning would fail the test."""
+    pca = PCA(3).fit(X)
+    frame = pd.DataFrame(X)
+    assert RestorationScorer()(PCA(3).fit(frame), frame) == pytest.approx(
+        RestorationScorer()(pca, X)
+    )
+    with config_context(transform_output="pandas"):
+        assert RestorationScorer()(pca, X) == RestorationScorer()(pca, X)
+
+
 def test_all_meet_the_same_corruption_unless_asked_otherwise(X):
     pca = PCA(3).fit(X)
     assert RestorationScorer()(pca, X) == RestorationScorer()(pca, X)
@@ -125,6 +137,7 @@ def test_a_callable_corruption_and_the_pickle_of_a_scorer(digits):
         ({"corruption_level": -1}, "standard deviation"),
         ({"corruption": "masking", "corruption_level": 2}, "share, 0 to 1"),
         ({"corruption_range": (1, 0)}, "low < high"),
+        ({"metric": ["r2"]}, "metric must be one of"),
         ({"metric": "psnr"}, r"metric must be one of \['neg_mean_squared_error', 'r2'\]"),
     ],
 )
@@ -165,6 +178,9 @@ def test_peak_signal_noise_ratio_at_its_ends():
     X = np.eye(3)
     assert peak_signal_noise_ratio(X, X) == np.inf
     assert peak_signal_noise_ratio(X, 1 - X) == pytest.approx(0)
+    pictures = np.random.RandomState(0).uniform(size=(2, 4, 5, 3))
+    expected = peak_signal_noise_ratio(pictures.reshape(2, -1), pictures.reshape(2, -1) + 0.1)
+    assert peak_signal_noise_ratio(pictures, pictures + 0.1) == pytest.approx(expected)
     with pytest.raises(ValueError, match="data_range must be positive; got 0"):
         peak_signal_noise_ratio(np.ones((2, 2)), X[:2, :2])
     with pytest.raises(ValueError, match="data_range must be positive; got -1"):
