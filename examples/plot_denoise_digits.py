@@ -48,7 +48,7 @@ fitted = {
 # %%
 # What is left of the noise
 # -------------------------
-# The autoencoder nearly halves the error of PCA. It knows from its linear start how far to
+# The autoencoder halves the error of PCA. It knows from its linear start how far to
 # trust each component, and learns from fresh noise in each batch what digits look like.
 restored = {"noisy": X_noisy}
 for name, estimator in fitted.items():
