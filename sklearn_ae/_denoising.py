@@ -26,7 +26,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         them. None is min(32, n_features). May exceed n_features.
 
     corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
-        What training rows go through, anew in each batch. "gaussian" adds normal noise;
+        What nine in ten rows of a training batch go through, anew in each batch; the tenth
+        stays clean, so that clean rows have the codes of corrupted ones. "gaussian" adds normal
+        noise;
         "masking" sets entries to the mean of their feature; "salt_and_pepper" sets entries to
         the lowest or the highest value of X, evenly. A callable takes a float32 tensor of rows
         in units of X and a `torch.Generator`, both on `device`, and returns a corrupted
