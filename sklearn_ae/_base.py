@@ -614,8 +614,8 @@ class BaseAutoencoder(
                 f"string. Got {self.device!r} instead."
             ) from error
         try:
-            torch.zeros(1, device=device).item()
-        except (AssertionError, NotImplementedError, RuntimeError) as error:  # torch's, by build
+            torch.zeros(1, device=device).item()  # the kind of error depends on the build
+        except (AssertionError, NotImplementedError, RuntimeError) as error:
             raise ValueError(
                 f"device={self.device!r} cannot be used on this machine ({error}). "
                 "Use device='auto' or 'cpu'."
