@@ -4,7 +4,7 @@ import copy
 import math
 import warnings
 from abc import ABCMeta, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from inspect import signature
 from numbers import Integral, Real
@@ -32,8 +32,18 @@ from skorch.dataset import ValidSplit
 
 from ._linear_start import linear_start
 from ._losses import LOSSES, ReconstructionLoss
-from ._networks import ACTIVATIONS, plain_autoencoder, residual_autoencoder
+from ._networks import (
+    ACTIVATIONS,
+    LINEAR_PATHS,
+    Architecture,
+    plain_autoencoder,
+    pooled_sizes,
+    residual_autoencoder,
+    seeded,
+    widest,
+)
 from ._training import SCHEDULES, AutoencoderNet, EpochTasks, StandardizedRows, as_tensor
+from .corruption import check_image_shape
 
 OPTIMIZERS = {
     "adam": (torch.optim.Adam, {"fused": True}),
@@ -87,6 +97,10 @@ class BaseAutoencoder(
         "activation": [StrOptions(set(ACTIVATIONS))],
         "code_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "conv_filters": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "image_shape": ["array-like", None],
+        "encoder": [callable, None],
+        "decoder": [callable, None],
         "linear_start": ["boolean", StrOptions({"auto"})],
         "loss": [StrOptions(set(LOSSES))],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
@@ -116,6 +130,10 @@ class BaseAutoencoder(
         activation,
         code_activation,
         output_activation,
+        conv_filters,
+        image_shape,
+        encoder,
+        decoder,
         linear_start,
         loss,
         optimizer,
@@ -140,6 +158,10 @@ class BaseAutoencoder(
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
+        self.conv_filters = conv_filters
+        self.image_shape = image_shape
+        self.encoder = encoder
+        self.decoder = decoder
         self.linear_start = linear_start
         self.loss = loss
         self.optimizer = optimizer
@@ -180,9 +202,12 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If a parameter is outside its range, if parameters contradict each other, or
-            if X is not an array of finite numbers with two rows or more. The estimator is
-            then as it was before.
+            If a parameter is outside its range, if parameters contradict each other or
+            X, if a custom network returns another shape than it should, or if X is not an
+            array of finite numbers with two rows or more. The estimator is then as it was
+            before.
+        TypeError
+            If a factory returns no `torch.nn.Module`.
         """
         with as_before_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
@@ -271,15 +296,28 @@ class BaseAutoencoder(
             start = linear_start(X, self.mean_, self.scale_, n_components, seed, corrupt)
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
-        widths = [X.shape[1], *self._hidden_widths(), self.n_components_]
+        architecture = self._architecture(X.shape[1], self.n_components_)
         generator = torch.Generator().manual_seed(new_seed(random_state))
         if linear:
-            module = residual_autoencoder(widths, self.activation, start, self.scale_, generator)
+            module = residual_autoencoder(architecture, start, self.scale_, generator)
         else:
             module = plain_autoencoder(
-                widths, self.activation, self.code_activation, self._last_activation(), generator
+                architecture, self.code_activation, self._last_activation(), generator
             )
+        self._row_width_ = widest(module, X.shape[1])
         return module, linear
+
+    def _architecture(self, n_features, n_components):
+        return Architecture(
+            n_features,
+            n_components,
+            self._widths("hidden_layer_sizes"),
+            self.activation,
+            self._widths("conv_filters"),
+            self._checked_image_shape(n_features),
+            self.encoder,
+            self.decoder,
+        )
 
     def _continue(self, X):
         """Return the module to train on, after checks; what X adds to the range is noted."""
@@ -296,6 +334,13 @@ class BaseAutoencoder(
         self._data_min_ = np.minimum(self._data_min_, X.min(axis=0))
         self._data_max_ = np.maximum(self._data_max_, X.max(axis=0))
         return self.net_.module_
+
+    def _bounds(self):
+        """Return what standardised outputs are clipped to in training, or None."""
+        if not self.clip or self.loss == "binary_cross_entropy":
+            return None
+        bounds = (np.stack([self._data_min_, self._data_max_]) - self.mean_) / self.scale_
+        return as_tensor(bounds, self.net_.device).float()
 
     def _corruption(self):
         """Return what corrupts batches of standardised rows, or None: for subclasses."""
@@ -344,19 +389,23 @@ class BaseAutoencoder(
         weight_decay = self.weight_decay
         if weight_decay == "auto":
             weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
-        # it draws towards the linear path, where there is one, not towards zero
-        groups = [("*linear.*", {"weight_decay": 0.0})]
-        return optimizer, {**options, "weight_decay": weight_decay, "param_groups": groups}
+        options = {**options, "weight_decay": weight_decay}
+        if self._has_linear_path():  # it draws towards the linear path, not towards zero
+            groups = [(f"{path}.*", {"weight_decay": 0.0}) for path in LINEAR_PATHS]
+            options["param_groups"] = groups
+        return optimizer, options
 
     def _train(self, X, y):
         """Train `net_` on X, with scikit-learn's callbacks, and set what came of it."""
         net = self.net_
+        net.criterion_.clip_to(self._bounds())
         rows = StandardizedRows(X, self.mean_, self.scale_, net.device)
         context = self._init_callback_context(max_subtasks=net.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         net.callbacks_.insert(0, ("estimator_callbacks", EpochTasks(self, context, X, y)))
         try:
-            net.partial_fit(rows)
+            with self._own_torch_draws():
+                net.partial_fit(rows)
         finally:
             del net.callbacks_[0]
 
@@ -374,6 +423,12 @@ class BaseAutoencoder(
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"net_": net.snapshot()}
         )
+
+    def _own_torch_draws(self):
+        """Return a context in which what custom networks draw, for dropout, is reproducible."""
+        if self.encoder is None and self.decoder is None:
+            return nullcontext()
+        return seeded(self.net_.iterator_train__generator, self.net_.device)
 
     # ----------------------------------------------------------------- inference
 
@@ -521,8 +576,7 @@ class BaseAutoencoder(
 
     def _parts(self, n_samples):
         """Return slices over the rows, small enough that what they pass through stays in cache."""
-        widest = max(max(weight.shape) for weight in self.net_.module_.parameters())
-        n_rows = CHUNK_ENTRIES // widest
+        n_rows = CHUNK_ENTRIES // self._row_width_
         return gen_batches(n_samples, max(n_rows - n_rows % ROW_MULTIPLE, ROW_MULTIPLE))
 
     def _encode(self, u):
@@ -553,6 +607,7 @@ class BaseAutoencoder(
                 reset=reset,
                 ensure_min_samples=2 if reset else 1,
             )
+        self._checked_image_shape(X.shape[1])
         if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
             raise ValueError(
                 f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {X.min():g} to "
@@ -570,7 +625,9 @@ class BaseAutoencoder(
     def _check_parameters(self):
         """Check what `_parameter_constraints` cannot say."""
         name = type(self).__name__
-        self._hidden_widths()
+        self._widths("hidden_layer_sizes")
+        self._widths("conv_filters")
+        self._check_factories()
         self._torch_device()
         self._has_linear_path()
         if not isinstance(self.optimizer, str) and not is_optimizer_class(self.optimizer):
@@ -591,16 +648,52 @@ class BaseAutoencoder(
                     f"of {name}."
                 )
 
-    def _hidden_widths(self):
-        """Return `hidden_layer_sizes` as a list of int."""
-        sizes = self.hidden_layer_sizes
+    def _widths(self, name):
+        """Return `hidden_layer_sizes` or `conv_filters` as a list of int."""
+        sizes = getattr(self, name)
         widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
         if not all(isinstance(width, Integral) and width >= 1 for width in widths):
             raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be an int or a "
+                f"The {name!r} parameter of {type(self).__name__} must be an int or a "
                 f"sequence of ints, all at least 1. Got {sizes!r} instead."
             )
         return [int(width) for width in widths]
+
+    def _checked_image_shape(self, n_features):
+        """Return `image_shape` for rows of n_features, or None where there is none."""
+        if self.image_shape is None:
+            if self._widths("conv_filters"):
+                raise ValueError(
+                    f"conv_filters={self.conv_filters!r} needs image_shape=(channels, height, "
+                    f"width) with channels · height · width = {n_features}, the number of features."
+                )
+            return None
+        shape = list(self.image_shape)
+        open_sides = [i for i, n in enumerate(shape) if isinstance(n, Integral) and n == -1]
+        if len(open_sides) == 1:  # as in numpy.reshape
+            shape[open_sides[0]] = 1
+            known = math.prod(check_image_shape(shape))
+            shape[open_sides[0]] = max(n_features // known, 1)
+        shape = check_image_shape(shape)
+        if math.prod(shape) != n_features:
+            raise ValueError(
+                f"image_shape={self.image_shape!r} does not multiply to the number of features, "
+                f"n_features={n_features}."
+            )
+        pooled_sizes(shape, len(self._widths("conv_filters")))
+        return shape
+
+    def _check_factories(self):
+        """Refuse modules where their factories are expected."""
+        for name in ("encoder", "decoder"):
+            factory = getattr(self, name)
+            if isinstance(factory, torch.nn.Module):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a factory, a "
+                    "callable that returns a new torch.nn.Module, or None; got a module, whose "
+                    f"weights all copies of the estimator would share. Pass its class, a function "
+                    f"or functools.partial. Got {factory!r} instead."
+                )
 
     def _torch_device(self):
         """Return the device to train on as a torch device string."""
@@ -645,8 +738,12 @@ class BaseAutoencoder(
         """Return what determines the network and what its output means."""
         return {
             "n_components": self.n_components,
-            "hidden_layer_sizes": self._hidden_widths(),
+            "hidden_layer_sizes": self._widths("hidden_layer_sizes"),
             "activation": self.activation,
+            "conv_filters": self._widths("conv_filters"),
+            "image_shape": self.image_shape,
+            "encoder": self.encoder,
+            "decoder": self.decoder,
             "code_activation": self.code_activation,
             "output_activation": self._last_activation(),
             "linear_start": self._has_linear_path(),

@@ -59,6 +59,30 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Activation of the output. With another than "identity" the network sees and
         returns X itself: nothing is centred or scaled, and X should be in its range.
 
+    conv_filters : array-like of int or int, default=()
+        Filters of convolutional blocks in front of the dense layers. A block is a convolution
+        of 3 by 3 pixels, the activation and a maximum over 2 by 2 pixels, which halves height
+        and width, rounded up. The decoder mirrors the blocks: nearest-neighbour upsampling to
+        the size before, then a convolution. ``()`` for none.
+
+    image_shape : (int, int, int) or None, default=None
+        Channels, height and width of the image that a row of X holds in C order; needed with
+        `conv_filters`. One of them may be -1 and is then inferred, as in `numpy.reshape`:
+        ``(1, 1, -1)`` is for signals.
+
+    encoder : callable or None, default=None
+        Factory of a custom network in place of the hidden layers and convolutions:
+        ``encoder(n_features, n_components)`` returns a new `torch.nn.Module` that maps float32
+        tensors (n, n_features) to (n, n_components). A module class will do, a module will
+        not. It gets u and is f; what it returns is multiplied by a trained factor for each
+        code unit that starts at zero. Without the linear path it is the encoder. To pickle the
+        estimator, the factory has to be importable.
+
+    decoder : callable or None, default=None
+        The same for the decoder, g: ``decoder(n_components, n_features)``. It gets codes
+        divided by their size in the start, without the linear path the codes themselves. For
+        "binary_cross_entropy" it returns logits.
+
     linear_start : {"auto", True, False}, default="auto"
         Whether the network has the linear path. "auto": where the code and the output are
         linear and the loss is in units of X. True: the same, but an error elsewhere.
@@ -113,7 +137,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     clip : bool, default=False
         Clip what `inverse_transform` and `reconstruct` return to the range that each
-        feature had in `fit`, or in all calls of `partial_fit`.
+        feature had in `fit`, or in all calls of `partial_fit`. Training then counts no error
+        that clipping takes away, and learns the others better: worth setting wherever many
+        values are at a bound, as the pixels of a drawing are. "binary_cross_entropy" has its
+        bounds anyway.
 
     warm_start : bool, default=False
         Continue from the last `fit`: weights, `n_components_`, `mean_` and `scale_` stay,
@@ -240,6 +267,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         activation="relu",
         code_activation="identity",
         output_activation="identity",
+        conv_filters=(),
+        image_shape=None,
+        encoder=None,
+        decoder=None,
         linear_start="auto",
         loss="squared_error",
         optimizer="adam",
@@ -265,6 +296,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
             activation=activation,
             code_activation=code_activation,
             output_activation=output_activation,
+            conv_filters=conv_filters,
+            image_shape=image_shape,
+            encoder=encoder,
+            decoder=decoder,
             linear_start=linear_start,
             loss=loss,
             optimizer=optimizer,

@@ -1,5 +1,6 @@
 """Reconstruction losses, as means over all entries and as means over each row."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -25,14 +26,41 @@ class ReconstructionLoss(nn.Module):
     def __init__(self, name):
         super().__init__()
         self.name = name
+        self.clip_to(None)
+
+    def clip_to(self, bounds):
+        """Clip outputs before they are compared.
+
+        The gradient is that of the clipped output, passed straight through the clipping [1]_:
+        an output beyond a bound that its target lies on is no error, any other is drawn back.
+
+        Parameters
+        ----------
+        bounds : tensor of shape (2, n_features) or None
+            Lowest and highest output of each feature; None for any.
+
+        References
+        ----------
+        .. [1] Bengio, Leonard and Courville, "Estimating or propagating gradients through
+           stochastic neurons for conditional computation", arXiv:1308.3432, 2013.
+        """
+        self.register_buffer("bounds", bounds)
 
     def forward(self, output, target):
         """Return the mean over all entries, a scalar tensor."""
-        return LOSSES[self.name][0](output, target)
+        return LOSSES[self.name][0](output, self.comparable(output, target))
 
     def rows(self, output, target):
         """Return the mean over each row, a tensor of shape (n_rows,)."""
+        target = self.comparable(output, target)
         return LOSSES[self.name][0](output, target, reduction="none").mean(dim=1)
+
+    @torch.no_grad()
+    def comparable(self, output, target):
+        """Return the target plus what clipping takes off the output."""
+        if self.bounds is None:
+            return target
+        return (output - output.clamp(*self.bounds)).add_(target)
 
     def unit(self, scale):
         """Return what turns a loss of data divided by `scale` into a loss of the data."""

@@ -1,14 +1,19 @@
-"""The networks: dense coders, each with an optional linear path beside it.
+"""The networks: dense, convolutional and custom coders, each with an optional linear path.
 
 With the linear path an autoencoder computes, for a standardised row u,
 
     code    z = scale · (W u + b + f(u))
     output  û = V (z / scale) + g(z / scale)
 
-f and g are dense networks whose last layer starts at zero, so that the untrained
-autoencoder is the linear one; where that is PCA there is no b. `scale` puts the code into
-the units of X, as PCA has it.
+f and g are networks that start at zero, so that the untrained autoencoder is the linear
+one; where that is PCA there is no b. `scale` puts the code into the units of X, as PCA has it.
 """
+
+import itertools
+import math
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -21,6 +26,84 @@ ACTIVATIONS = {
     "logistic": nn.Sigmoid,
     "identity": nn.Identity,
 }
+
+# Where the linear path is in the module of `residual_autoencoder`.
+LINEAR_PATHS = ("encoder.0.linear", "decoder.1.linear")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What encoder and decoder are made of; the decoder mirrors the encoder.
+
+    Attributes
+    ----------
+    n_features, n_components : int
+    hidden_layer_sizes : list of int
+        Widths of the dense layers between rows, or the last convolution, and code.
+    activation : str
+        Of the hidden layers and convolutions, a name in `ACTIVATIONS`.
+    conv_filters : list of int
+        Of the convolutional blocks in front of the dense layers.
+    image_shape : (int, int, int) or None
+        Channels, height and width of a row.
+    encoder, decoder : callable (n_in, n_out) -> torch.nn.Module, or None
+        Factories of networks that take the place of the above.
+    """
+
+    n_features: int
+    n_components: int
+    hidden_layer_sizes: list
+    activation: str
+    conv_filters: list
+    image_shape: tuple | None
+    encoder: Callable | None
+    decoder: Callable | None
+
+    def make_encoder(self, code_activation, generator):
+        """Return a network from rows (n, n_features) to codes (n, n_components)."""
+        if self.encoder is not None:
+            module = custom("encoder", self.encoder, self.n_features, self.n_components, generator)
+            return nn.Sequential(module, *activated(code_activation))
+        convolutions, n_dense = [], self.n_features
+        if self.conv_filters:
+            sizes = pooled_sizes(self.image_shape, len(self.conv_filters))
+            channels = [self.image_shape[0], *self.conv_filters]
+            convolutions = [nn.Unflatten(1, self.image_shape)]
+            for n_in, n_out in itertools.pairwise(channels):
+                convolutions += [
+                    convolution(n_in, n_out, self.activation, generator),
+                    *activated(self.activation),
+                    nn.MaxPool2d(2, ceil_mode=True),
+                ]
+            convolutions.append(nn.Flatten())
+            n_dense = channels[-1] * math.prod(sizes[-1])
+        widths = [n_dense, *self.hidden_layer_sizes, self.n_components]
+        layers = dense(widths, self.activation, code_activation, generator)
+        return nn.Sequential(*convolutions, *layers)
+
+    def make_decoder(self, output_activation, generator):
+        """Return a network from codes (n, n_components) to rows (n, n_features)."""
+        if self.decoder is not None:
+            module = custom("decoder", self.decoder, self.n_components, self.n_features, generator)
+            return nn.Sequential(module, *activated(output_activation))
+        widths = [self.n_components, *self.hidden_layer_sizes[::-1]]
+        if not self.conv_filters:
+            return dense([*widths, self.n_features], self.activation, output_activation, generator)
+        sizes = pooled_sizes(self.image_shape, len(self.conv_filters))[::-1]
+        channels = [self.image_shape[0], *self.conv_filters][::-1]
+        activations = [self.activation] * (len(channels) - 2) + [output_activation]
+        smallest = (channels[0], *sizes[0])
+        layers = [
+            *dense([*widths, math.prod(smallest)], self.activation, self.activation, generator),
+            nn.Unflatten(1, smallest),
+        ]
+        for i, activation in enumerate(activations):
+            layers += [
+                nn.Upsample(sizes[i + 1]),
+                convolution(channels[i], channels[i + 1], activation, generator),
+                *activated(activation),
+            ]
+        return nn.Sequential(*layers, nn.Flatten())
 
 
 class Autoencoder(nn.Module):
@@ -37,13 +120,12 @@ class Autoencoder(nn.Module):
 
 
 class Residual(nn.Module):
-    """A linear path plus a nonlinear correction that starts at zero."""
+    """A linear path plus a nonlinear correction."""
 
     def __init__(self, linear, correction):
         super().__init__()
         self.linear = linear
         self.correction = correction
-        nn.init.zeros_(correction[-1].weight)
 
     def forward(self, x):
         """Map (n, n_in) to (n, n_out)."""
@@ -62,6 +144,24 @@ class Scale(nn.Module):
         return x * self.factor
 
 
+class Gain(nn.Module):
+    """Multiplication of each output by a trained factor that starts at zero [1]_.
+
+    References
+    ----------
+    .. [1] Bachlechner et al., "ReZero is all you need: fast convergence at large depth",
+       UAI 2021.
+    """
+
+    def __init__(self, n_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_out, dtype=torch.float32))
+
+    def forward(self, x):
+        """Multiply x, of shape (n, n_out)."""
+        return x * self.weight
+
+
 def linear(weight, bias=None):
     """Return a layer that starts at `weight`, an array (n_out, n_in), and `bias`, (n_out,)."""
     n_out, n_in = weight.shape
@@ -75,62 +175,185 @@ def linear(weight, bias=None):
 
 
 def dense(widths, activation, output_activation, generator):
-    """Return dense layers from widths[0] to widths[-1], activations in between.
-
-    Weights start as He et al. (2015) draw them for the activations that cut off the
-    negative side and as Glorot and Bengio (2010) do for the others; biases start at
-    zero. The draws come from `generator`, never from torch's global one.
-    """
+    """Return dense layers from widths[0] to widths[-1], activations in between."""
     layers = []
     activations = [activation] * (len(widths) - 2) + [output_activation]
-    for n_in, n_out, name in zip(widths[:-1], widths[1:], activations, strict=True):
+    for (n_in, n_out), name in zip(itertools.pairwise(widths), activations, strict=True):
         layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
-        if name in ("relu", "gelu", "silu"):
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
-        else:
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-        nn.init.zeros_(layer.bias)
-        layers.append(layer)
-        if name != "identity":
-            layers.append(ACTIVATIONS[name]())
+        layers += [drawn(layer, name, generator), *activated(name)]
     return nn.Sequential(*layers)
 
 
-def plain_autoencoder(widths, activation, code_activation, output_activation, generator):
+def convolution(n_in, n_out, activation, generator):
+    """Return a 3-by-3 convolution that keeps the size of its images (n, n_in, height, width)."""
+    layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, 3, padding=1, dtype=torch.float32)
+    return drawn(layer, activation, generator)
+
+
+def drawn(layer, activation, generator):
+    """Return a layer whose weights are drawn for the activation that follows it.
+
+    As He et al. (2015) do for the activations that cut off the negative side and as Glorot
+    and Bengio (2010) do for the others; biases start at zero. The draws come from
+    `generator`, never from torch's global one.
+    """
+    if activation in ("relu", "gelu", "silu"):
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+    else:
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def activated(activation):
+    """Return the layers that an activation takes: one, or none for "identity"."""
+    return [] if activation == "identity" else [ACTIVATIONS[activation]()]
+
+
+def pooled_sizes(image_shape, n_blocks):
+    """Return height and width before the first block and after each, halved and rounded up.
+
+    Raises
+    ------
+    ValueError
+        If a block would pool what is one pixel already.
+    """
+    channels, height, width = image_shape
+    sizes = [(height, width)]
+    for _ in range(n_blocks):
+        if sizes[-1] == (1, 1):
+            raise ValueError(
+                f"conv_filters has {n_blocks} blocks, each of which halves height and width, but "
+                f"{len(sizes) - 1} make one pixel of an image of {height} by {width} "
+                f"(n_features={channels * height * width}). Use fewer filters."
+            )
+        sizes.append(tuple(-(-size // 2) for size in sizes[-1]))
+    return sizes
+
+
+def custom(name, factory, n_in, n_out, generator):
+    """Return factory(n_in, n_out), a network that was seen to map (n, n_in) to (n, n_out).
+
+    Its weights are drawn from torch's global generator, which is seeded from `generator` and
+    put back after.
+
+    Parameters
+    ----------
+    name : {"encoder", "decoder"}
+        For messages.
+    factory : callable
+    n_in, n_out : int
+    generator : torch.Generator
+
+    Raises
+    ------
+    TypeError
+        If what the factory returns is no module.
+    ValueError
+        If what the module returns is no tensor (n, n_out).
+    """
+    call = f"{name}={factory!r}, called with ({n_in}, {n_out}),"
+    rows = torch.zeros(2, n_in)
+    with seeded(generator), torch.no_grad():
+        module = factory(n_in, n_out)
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"{call} must return a torch.nn.Module; got {module!r}.")
+        try:
+            output = module.eval()(rows)
+        except Exception as error:
+            error.add_note(f"The network that {call} returned got a tensor of shape (2, {n_in}).")
+            raise
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{call} must return a network from (n, {n_in}) to (n, {n_out}). For rows of shape "
+            f"(2, {n_in}) it was expected to return a tensor of shape (2, {n_out}), but "
+            f"returned {shape}."
+        )
+    return module
+
+
+@contextmanager
+def seeded(generator, device="cpu"):
+    """Let what draws from torch's global generators draw as `generator` says, and not for long."""
+    device = torch.device(device)
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def widest(module, n_features):
+    """Return how many numbers a row becomes where it becomes most, in any part of a module."""
+    sizes = [n_features]
+
+    def note_size(*part_inputs_output):
+        output = part_inputs_output[-1]
+        if isinstance(output, torch.Tensor):
+            sizes.append(output.numel())
+
+    hooks = [part.register_forward_hook(note_size) for part in module.modules()]
+    try:
+        module.eval()(torch.zeros(1, n_features))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(sizes)
+
+
+def plain_autoencoder(architecture, code_activation, output_activation, generator):
     """Return the textbook autoencoder.
 
     Parameters
     ----------
-    widths : list of int
-        n_features, the hidden layers of the encoder, n_components. The decoder mirrors them.
-    activation, code_activation, output_activation : str
-        Names in `ACTIVATIONS`: of the hidden layers, the code and the output.
+    architecture : Architecture
+    code_activation, output_activation : str
+        Names in `ACTIVATIONS`.
     generator : torch.Generator
     """
     return Autoencoder(
-        dense(widths, activation, code_activation, generator),
-        dense(widths[::-1], activation, output_activation, generator),
+        architecture.make_encoder(code_activation, generator),
+        architecture.make_decoder(output_activation, generator),
     )
 
 
-def residual_autoencoder(widths, activation, start, scale, generator):
+def residual_autoencoder(architecture, start, scale, generator):
     """Return the autoencoder that starts as the linear one given by `start`.
 
     Parameters
     ----------
-    widths, activation, generator
-        As in `plain_autoencoder`.
+    architecture : Architecture
     start : LinearStart
         With W, `encoder`, (n_components, n_features), b, `bias`, (n_components,) or None,
         V, `decoder`, (n_features, n_components), and the size of the codes, `code_rms`.
     scale : float
         What the rows were divided by; the code is multiplied by it.
+    generator : torch.Generator
     """
-    f = dense(widths, activation, "identity", generator)
-    g = dense(widths[::-1], activation, "identity", generator)
-    with torch.no_grad():  # weights are drawn for inputs of unit variance, which u has
-        g[0].weight.div_(start.code_rms)
+    f = architecture.make_encoder("identity", generator)
+    g = architecture.make_decoder("identity", generator)
+    if architecture.encoder is None:
+        start_at_zero(f)
+    else:
+        f.append(Gain(architecture.n_components))
+    # weights are drawn for inputs of unit variance, which u has and z / scale has not
+    if architecture.decoder is None:
+        start_at_zero(g)
+        with torch.no_grad():
+            g[0].weight.div_(start.code_rms)
+    else:
+        g.insert(0, Scale(1 / start.code_rms))
+        g.append(Gain(architecture.n_features))
     return Autoencoder(
         nn.Sequential(Residual(linear(start.encoder, start.bias), f), Scale(scale)),
         nn.Sequential(Scale(1 / scale), Residual(linear(start.decoder), g)),
     )
+
+
+def start_at_zero(network):
+    """Let a network return zeros: its last layer's weights become zero."""
+    *_, last = (layer for layer in network if hasattr(layer, "weight"))
+    nn.init.zeros_(last.weight)

@@ -26,6 +26,8 @@ CONFIGURATIONS = {
     "squashing": {"code_activation": "relu", "output_activation": "logistic"},
     "binary cross-entropy": {"loss": "binary_cross_entropy"},
     "clipped": {"clip": True},
+    "convolutional": {"conv_filters": (4,), "image_shape": (1, 2, 5)},
+    "custom": {"encoder": torch.nn.Linear, "decoder": torch.nn.Linear},
 }
 
 
@@ -319,6 +321,10 @@ OUT_OF_RANGE = {
     "activation": ["sigmoid", None],
     "code_activation": ["softmax"],
     "output_activation": ["gelu"],
+    "conv_filters": [0, (0,), (2.5,), "abc", None],
+    "image_shape": [3, "abc"],
+    "encoder": [torch.nn.Linear(2, 2), "Linear"],
+    "decoder": [torch.nn.Linear(2, 2), "Linear"],
     "linear_start": ["yes", None],
     "loss": ["mse"],
     "optimizer": [

@@ -45,3 +45,21 @@ def test_unit_undoes_scaling(name):
     loss = ReconstructionLoss(name)
     scaled = loss(torch.as_tensor(OUTPUT / 3), torch.as_tensor(TARGET / 3)).item()
     assert loss.unit(3) * scaled == pytest.approx(of(name))
+
+
+@pytest.mark.parametrize("name", ["squared_error", "absolute_error", "huber"])
+def test_clipped_outputs_are_compared(name):
+    output = torch.tensor(OUTPUT, requires_grad=True)
+    target = torch.as_tensor(TARGET)
+    bounds = torch.stack([target.min(dim=0).values, target.max(dim=0).values])
+    free, clipping = ReconstructionLoss(name), ReconstructionLoss(name)
+    clipping.clip_to(bounds)
+    clipped = output.detach().clamp(*bounds).requires_grad_()
+    torch.testing.assert_close(clipping(output, target), free(clipped, target))
+    torch.testing.assert_close(clipping.rows(output, target), free.rows(clipped, target))
+    # the gradient is that of the clipped output, wherever the output is
+    clipping(output, target).backward()
+    free(clipped, target).backward()
+    torch.testing.assert_close(output.grad, clipped.grad)
+    clipping.clip_to(None)
+    torch.testing.assert_close(clipping(output, target), free(output, target))

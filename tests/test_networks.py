@@ -1,20 +1,81 @@
+"""Coders alone, and in the estimators: dense, convolutional and custom ones."""
+
+import functools
+import math
+import pickle
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._linear_start import LinearStart
-from sklearn_ae._networks import ACTIVATIONS, dense, plain_autoencoder, residual_autoencoder
+from sklearn_ae._losses import LOSSES
+from sklearn_ae._networks import (
+    ACTIVATIONS,
+    Architecture,
+    Gain,
+    dense,
+    plain_autoencoder,
+    pooled_sizes,
+    residual_autoencoder,
+    widest,
+)
 
 
 def generator():
     return torch.Generator().manual_seed(0)
 
 
+def architecture(
+    n_features, hidden, n_components, activation="relu", filters=(), shape=None, **custom
+):
+    custom = {"encoder": None, "decoder": None, **custom}
+    return Architecture(
+        n_features, n_components, list(hidden), activation, list(filters), shape, **custom
+    )
+
+
+def perceptron(n_in, n_out, width=64):
+    """A factory of a custom network, with layers that behave differently in training."""
+    hidden = nn.Sequential(nn.Linear(n_in, width), nn.BatchNorm1d(width), nn.ReLU())
+    return nn.Sequential(*hidden, nn.Dropout(0.05), nn.Linear(width, n_out))
+
+
+ARCHITECTURES = {
+    "dense": architecture(36, [8], 3),
+    "no hidden layer": architecture(36, [], 3),
+    "convolutional": architecture(36, [], 3, "silu", (4, 2), (1, 6, 6)),
+    "convolutional and dense": architecture(36, [8], 3, "silu", (4,), (4, 3, 3)),
+    "custom": architecture(36, [8], 3, encoder=perceptron, decoder=perceptron),
+    "custom encoder": architecture(36, [8], 3, encoder=perceptron),
+    "custom decoder": architecture(36, [8], 3, decoder=perceptron),
+}
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def any_architecture(request):
+    return ARCHITECTURES[request.param]
+
+
+def linear_36(bias):
+    rng = np.random.RandomState(0)
+    return LinearStart(rng.normal(size=(3, 36)), bias, rng.normal(size=(36, 3)), code_rms=2.0)
+
+
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("hidden", [[], [5], [7, 5]])
 def test_plain_autoencoder_mirrors_its_widths(activation, hidden):
-    module = plain_autoencoder([9, *hidden, 3], activation, "identity", "identity", generator())
+    module = plain_autoencoder(
+        architecture(9, hidden, 3, activation), "identity", "identity", generator()
+    )
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     widths = [9, *hidden, 3, *hidden[::-1], 9]
     assert [layer.in_features for layer in layers] == widths[:-1]
@@ -26,38 +87,37 @@ def test_plain_autoencoder_mirrors_its_widths(activation, hidden):
     ("code_activation", "output_activation", "low", "high"),
     [("relu", "logistic", 0, 1), ("logistic", "tanh", -1, 1), ("tanh", "relu", 0, np.inf)],
 )
-def test_code_and_output_activations(code_activation, output_activation, low, high):
-    module = plain_autoencoder([6, 8, 3], "relu", code_activation, output_activation, generator())
-    u = 10 * torch.randn(50, 6, generator=generator())
+def test_code_and_output_activations(
+    any_architecture, code_activation, output_activation, low, high
+):
+    module = plain_autoencoder(
+        any_architecture, code_activation, output_activation, generator()
+    ).eval()
+    u = 10 * torch.randn(50, 36, generator=generator())
     code, output = module.encoder(u), module(u)
-    reference = ACTIVATIONS[code_activation]()
-    linear = module.encoder[:-1](u)
-    torch.testing.assert_close(code, reference(linear))
+    torch.testing.assert_close(code, ACTIVATIONS[code_activation]()(module.encoder[:-1](u)))
     assert output.min() >= low
     assert output.max() <= high
 
 
 @pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
-def test_residual_autoencoder_starts_linear(bias):
-    rng = np.random.RandomState(0)
-    start = LinearStart(rng.normal(size=(3, 6)), bias, rng.normal(size=(6, 3)), code_rms=2.0)
-    module = residual_autoencoder([6, 8, 3], "silu", start, 5.0, generator())
-    u = rng.normal(size=(20, 6)).astype(np.float32)
+def test_residual_autoencoder_starts_linear(any_architecture, bias):
+    start = linear_36(bias)
+    module = residual_autoencoder(any_architecture, start, 5.0, generator())
+    u = np.random.RandomState(1).normal(size=(20, 36)).astype(np.float32)
     codes = module.encoder(torch.as_tensor(u)).detach().numpy()
     output = module(torch.as_tensor(u)).detach().numpy()
     expected = u @ start.encoder.T + (0 if bias is None else bias)
-    np.testing.assert_allclose(codes, 5 * expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(output, expected @ start.decoder.T, rtol=1e-3, atol=1e-4)
+    assert_allclose(codes, 5 * expected, rtol=1e-4, atol=1e-4)
+    assert_allclose(output, expected @ start.decoder.T, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
-def test_every_weight_of_the_residual_autoencoder_learns(bias):
-    rng = np.random.RandomState(0)
-    start = LinearStart(rng.normal(size=(3, 6)), bias, rng.normal(size=(6, 3)), code_rms=2.0)
-    module = residual_autoencoder([6, 8, 3], "silu", start, 1.0, generator())
+def test_every_weight_of_the_residual_autoencoder_learns(any_architecture, bias):
+    module = residual_autoencoder(any_architecture, linear_36(bias), 1.0, generator()).train()
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
     before = [parameter.detach().clone() for parameter in module.parameters()]
-    u = torch.randn(50, 6, generator=generator())
+    u = torch.randn(50, 36, generator=generator())
     for _ in range(3):  # in the first step the zero layers are in the way of those before them
         optimizer.zero_grad()
         (module(u) - u).square().mean().backward()
@@ -73,8 +133,266 @@ def test_initial_variance_is_he_or_glorot(activation, variance):
     assert not layer.bias.any()
 
 
-def test_initialisation_leaves_the_global_generator_alone():
+def test_initialisation_leaves_the_global_generator_alone(any_architecture):
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    dense([5, 4, 3], "relu", "identity", generator())
+    modules = [
+        plain_autoencoder(any_architecture, "identity", "identity", generator()) for _ in range(2)
+    ]
     assert torch.equal(torch.get_rng_state(), state)
+    for weight, again in zip(*(module.parameters() for module in modules), strict=True):
+        assert torch.equal(weight, again)
+
+
+def test_widest_part_of_a_network():
+    module = plain_autoencoder(ARCHITECTURES["dense"], "identity", "identity", generator())
+    assert widest(module, 36) == 36
+    module = plain_autoencoder(ARCHITECTURES["convolutional"], "identity", "identity", generator())
+    assert widest(module, 36) == 4 * 36
+
+
+# ----------------------------------------------------------------------- convolutional coders
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(2, 15), st.integers(2, 15)),
+    filters=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    hidden=st.lists(st.integers(1, 5), max_size=2),
+)
+def test_decoder_mirrors_the_convolutions(shape, filters, hidden):
+    filters = filters[: math.ceil(math.log2(max(shape[1:])))]
+    sizes = pooled_sizes(shape, len(filters))
+    coders = plain_autoencoder(
+        architecture(math.prod(shape), hidden, 3, "relu", filters, shape),
+        "identity",
+        "identity",
+        generator(),
+    )
+    channels = [shape[0], *filters]
+    images = torch.randn(5, math.prod(shape), generator=generator())
+    seen = shapes_of(coders.encoder, images, nn.MaxPool2d)
+    assert seen == [(5, n, *size) for n, size in zip(filters, sizes[1:], strict=True)]
+    seen = shapes_of(coders.decoder, coders.encoder(images), nn.Conv2d)
+    expected = zip(channels[:-1], sizes[:-1], strict=True)
+    assert seen == [(5, n, *size) for n, size in expected][::-1]
+    assert coders(images).shape == images.shape
+
+
+def shapes_of(module, inputs, kind):
+    """Return the shapes of what the parts of one kind return."""
+    shapes = []
+    for part in module:
+        inputs = part(inputs)
+        if isinstance(part, kind):
+            shapes.append(tuple(inputs.shape))
+    return shapes
+
+
+def test_a_convolutional_encoder_is_that_of_plain_torch():
+    coder = ARCHITECTURES["convolutional"].make_encoder("identity", generator())
+    layers = [layer for layer in coder if hasattr(layer, "weight")]
+    images = torch.randn(7, 1, 6, 6, generator=generator())
+    expected = images
+    for layer in layers[:-1]:
+        expected = nn.functional.conv2d(expected, layer.weight, layer.bias, padding=1)
+        expected = nn.functional.max_pool2d(nn.functional.silu(expected), 2, ceil_mode=True)
+    expected = layers[-1](expected.flatten(1))
+    torch.testing.assert_close(coder(images.flatten(1)), expected)
+
+
+def test_upsampling_repeats_pixels_and_crops():
+    decoder = architecture(15, [], 2, "identity", [2], (1, 3, 5)).make_decoder(
+        "identity", generator()
+    )
+    upsample = next(part for part in decoder if isinstance(part, nn.Upsample))
+    image = torch.arange(6.0).reshape(1, 1, 2, 3)
+    repeated = image.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    assert torch.equal(upsample(image), repeated[:, :, :3, :5])
+
+
+CONVOLUTIONAL = {"conv_filters": (4, 3), "image_shape": (1, 8, 8), "hidden_layer_sizes": (16,)}
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("linear_start", ["auto", False])
+def test_convolutional_networks_learn_with_every_loss(digits, estimator, loss, linear_start):
+    X = digits[0] / 16
+    params = {**CONVOLUTIONAL, "conv_filters": (8, 8), "learning_rate": 0.008, "max_epochs": 20}
+    autoencoder = estimator(8, loss=loss, linear_start=linear_start, random_state=0, **params).fit(
+        X
+    )
+    assert autoencoder.best_epoch_ > 0
+    assert autoencoder.best_loss_ < autoencoder.start_loss_
+    assert autoencoder.transform(X).shape == (len(X), 8)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [CONVOLUTIONAL, {"encoder": perceptron}, {"encoder": perceptron, "decoder": perceptron}],
+    ids=["convolutional", "custom encoder", "custom"],
+)
+def test_starts_as_pca(digits, params):
+    X, X_test = digits
+    pca = PCA(6, random_state=0).fit(X)
+    autoencoder = AutoencoderTransformer(6, max_epochs=0, random_state=0, **params).fit(X)
+    assert_allclose(autoencoder.transform(X_test), pca.transform(X_test), rtol=1e-3, atol=1e-3)
+    assert_allclose(
+        autoencoder.reconstruct(X_test),
+        pca.inverse_transform(pca.transform(X_test)),
+        rtol=1e-3,
+        atol=1e-3,
+    )
+
+
+def test_convolutions_find_what_lies_side_by_side():
+    # the images hold one bright pixel: dense layers see 100 features without an order
+    rng = np.random.RandomState(0)
+    X = np.eye(100)[rng.randint(100, size=600)]
+    params = {"hidden_layer_sizes": (), "max_epochs": 60, "random_state": 0, "learning_rate": 0.01}
+    images = {"conv_filters": (8, 8), "image_shape": (1, 10, 10)}
+    dense, convolutional = (
+        AutoencoderTransformer(8, **params, **how).fit(X).score(X) for how in ({}, images)
+    )
+    assert convolutional > dense + 0.1
+
+
+@pytest.mark.parametrize("image_shape", [(1, 8, -1), (-1, 8, 8), (1, -1, 8), [1, 8, 8]])
+def test_one_side_of_the_image_is_inferred(digits, image_shape):
+    params = {**CONVOLUTIONAL, "max_epochs": 1, "random_state": 0}
+    expected = AutoencoderTransformer(3, **params).fit(digits[0]).transform(digits[1])
+    params["image_shape"] = image_shape
+    codes = AutoencoderTransformer(3, **params).fit(digits[0]).transform(digits[1])
+    assert_array_equal(codes, expected)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"image_shape": None}, r"conv_filters=\(4, 3\) needs image_shape=.*width = 64"),
+        ({"image_shape": (1, 8, 9)}, r"\(1, 8, 9\) does not multiply to.*n_features=64"),
+        ({"image_shape": (3, -1, 8)}, r"\(3, -1, 8\) does not multiply to.*n_features=64"),
+        ({"image_shape": (1, 8, 9), "conv_filters": ()}, "does not multiply"),
+        ({"image_shape": (8, 8)}, "must be three ints of at least 1"),
+        ({"image_shape": (-1, -1, 8)}, "must be three ints of at least 1"),
+        ({"image_shape": (1, 8.0, 8)}, "must be three ints of at least 1"),
+        ({"image_shape": (0, 8, 8)}, "must be three ints of at least 1"),
+        ({"conv_filters": (2, 2, 2, 2)}, r"4 blocks.* 3 make one pixel of an image of 8 by 8"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_images_that_are_none(digits, params, message, method):
+    autoencoder = AutoencoderTransformer(3, **{**CONVOLUTIONAL, **params})
+    with pytest.raises(ValueError, match=message):
+        getattr(autoencoder, method)(digits[0])
+    assert not hasattr(autoencoder, "net_")
+
+
+# ---------------------------------------------------------------------------- custom networks
+
+
+CUSTOM = {"encoder": perceptron, "decoder": perceptron}
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize("linear_start", [True, False])
+def test_custom_networks(digits, estimator, linear_start):
+    X = digits[0] / 16
+    params = {"linear_start": linear_start, "max_epochs": 20, "random_state": 0, **CUSTOM}
+    autoencoder = estimator(8, **params).fit(X)
+    assert autoencoder.best_loss_ < autoencoder.start_loss_
+    codes, restored = autoencoder.transform(X), autoencoder.reconstruct(X)
+    for other in (clone(autoencoder).fit(X), pickle.loads(pickle.dumps(autoencoder))):
+        assert_array_equal(other.transform(X), codes)
+        assert_array_equal(other.reconstruct(X), restored)
+    gains = [part for part in autoencoder.net_.module_.modules() if isinstance(part, Gain)]
+    assert len(gains) == (2 if linear_start else 0)
+    assert all(gain.weight.any() for gain in gains)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_custom_networks_leave_the_global_generators_alone(digits, method):
+    states = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        autoencoder = AutoencoderTransformer(3, max_epochs=2, random_state=0, **CUSTOM)
+        getattr(getattr(autoencoder, method)(digits[0]), method)(digits[0])
+        assert torch.equal(torch.get_rng_state(), before)
+        states.append(autoencoder.transform(digits[1]))
+    assert_array_equal(*states)
+
+
+def test_without_training_a_custom_network_is_ready_to_infer(digits):
+    autoencoder = AutoencoderTransformer(
+        3, max_epochs=0, linear_start=False, random_state=0, **CUSTOM
+    ).fit(digits[0])
+    assert_array_equal(autoencoder.transform(digits[1]), autoencoder.transform(digits[1]))
+
+
+def test_code_and_output_activation_follow_a_custom_network(digits):
+    autoencoder = AutoencoderTransformer(
+        3, code_activation="relu", output_activation="logistic", max_epochs=2, **CUSTOM
+    ).fit(digits[0] / 16)
+    assert autoencoder.transform(digits[1] / 16).min() == 0
+    reconstruction = autoencoder.reconstruct(digits[1] / 16)
+    assert 0 < reconstruction.min() < reconstruction.max() < 1
+
+
+def test_a_search_over_factories(digits):
+    factories = [perceptron, functools.partial(perceptron, width=32), nn.Linear, None]
+    search = GridSearchCV(
+        AutoencoderTransformer(4, max_epochs=2, random_state=0), {"encoder": factories}, cv=2
+    ).fit(digits[0])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_params_["encoder"] in factories
+
+
+def pair(n_in, n_out):
+    """A network of two outputs, one too many."""
+
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x[:, :n_out], x
+
+    return Pair()
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    ("factory", "error", "message"),
+    [
+        (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), ValueError, r"shape \(2, {n_out}\), but"),
+        (lambda n_in, n_out: nn.Flatten(0), ValueError, r"expected to return .* returned"),
+        (pair, ValueError, "returned tuple"),
+        (lambda n_in, n_out: "network", TypeError, "must return a torch.nn.Module; got 'network'"),
+        (nn.Linear(64, 3), ValueError, "must be a factory.*got a module"),
+        (nn.Linear(64, 3), TypeError, "must be a factory.*got a module"),
+        (3, ValueError, "must be a callable or None"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_factories_that_do_not_keep_their_promise(digits, name, factory, error, message, method):
+    n_out = {"encoder": 3, "decoder": 64}[name]
+    autoencoder = AutoencoderTransformer(3, **{name: factory})
+    with pytest.raises(error, match=message.format(n_out=n_out)) as caught:
+        getattr(autoencoder, method)(digits[0])
+    assert name in str(caught.value)
+    assert not hasattr(autoencoder, "net_")
+
+
+def test_an_error_in_a_custom_network_is_the_users_own(digits):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
+        AutoencoderTransformer(3, encoder=lambda n_in, n_out: nn.Linear(5, n_out)).fit(digits[0])
+    assert "encoder=" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_another_network_is_not_trained_further(digits, method):
+    autoencoder = AutoencoderTransformer(3, max_epochs=1, warm_start=True, random_state=0)
+    autoencoder.fit(digits[0])
+    for params in (CONVOLUTIONAL, {"encoder": nn.Linear}, {"decoder": nn.Linear}):
+        changed = clone(autoencoder).fit(digits[0]).set_params(**params)
+        with pytest.raises(ValueError, match="trained further with another"):
+            getattr(changed, method)(digits[0])
