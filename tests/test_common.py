@@ -7,17 +7,34 @@ import sys
 import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 import sklearn_ae.corruption
 import sklearn_ae.metrics
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
-ESTIMATORS = [
-    AutoencoderTransformer(),
-    AutoencoderTransformer(linear_start=False, hidden_layer_sizes=(16,), early_stopping=False),
-    DenoisingAutoencoder(),
-    DenoisingAutoencoder(corruption="masking", linear_start=False, hidden_layer_sizes=(16,)),
-]
+
+def perceptron(n_in, n_out):
+    """A factory of custom networks."""
+    hidden = nn.Sequential(nn.Linear(n_in, 16), nn.LayerNorm(16), nn.ReLU(), nn.Dropout(0.1))
+    return nn.Sequential(*hidden, nn.Linear(16, n_out))
+
+
+TEXTBOOK = {"linear_start": False, "hidden_layer_sizes": (16,)}
+CONVOLUTIONAL = {"conv_filters": (4,), "image_shape": (1, 1, -1), "hidden_layer_sizes": (16,)}
+CUSTOM = {"encoder": perceptron, "decoder": perceptron}
+ESTIMATORS = {
+    "linear start": AutoencoderTransformer(),
+    "textbook": AutoencoderTransformer(early_stopping=False, **TEXTBOOK),
+    "convolutional": AutoencoderTransformer(max_epochs=20, **CONVOLUTIONAL),
+    "custom": AutoencoderTransformer(max_epochs=20, linear_start=False, **CUSTOM),
+    "denoising": DenoisingAutoencoder(),
+    "masking": DenoisingAutoencoder(corruption="masking", **TEXTBOOK),
+    "denoising, convolutional": DenoisingAutoencoder(
+        max_epochs=20, linear_start=False, clip=True, **CONVOLUTIONAL
+    ),
+    "denoising, custom": DenoisingAutoencoder(max_epochs=20, **CUSTOM),
+}
 
 # Public checks of scikit-learn's that check_estimator does not run.
 FURTHER_CHECKS = [
@@ -35,7 +52,7 @@ FURTHER_CHECKS = [
 ]
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(list(ESTIMATORS.values()))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -43,9 +60,7 @@ def test_scikit_learn_checks(estimator, check):
 # the checks fit data frames and transform arrays; scikit-learn itself warns of that
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
-@pytest.mark.parametrize(
-    "estimator", ESTIMATORS, ids=["linear start", "textbook", "denoising", "masking"]
-)
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_further_scikit_learn_checks(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
 
