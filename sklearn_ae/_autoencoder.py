@@ -37,7 +37,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     output_activation : {"identity", "logistic", "tanh", "relu"}, default="identity"
         Activation of the output. With another than "identity" the network sees and
-        returns X itself: nothing is centred or scaled, and X should be in its range.
+        returns X itself: nothing is centred or scaled, and X should be in its range. For
+        "binary_cross_entropy" "logistic" is the same as "identity".
 
     conv_filters : array-like of int or int, default=()
         Filters of convolutional blocks in front of the dense layers. A block is a convolution
@@ -65,7 +66,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     linear_start : {"auto", True, False}, default="auto"
         Whether the network has the linear path. "auto": where the code and the output are
-        linear and the loss is in units of X. True: the same, but an error elsewhere.
+        linear; for "binary_cross_entropy" it leads to logits, slope · (x̂ - ½) with the slope
+        that suits X best. True: the same, but an error where the start is not x̂ itself.
         False: the textbook autoencoder with the initialisation of He et al. [2]_ or
         Glorot and Bengio [3]_, whichever suits the activation.
 

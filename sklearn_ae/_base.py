@@ -287,13 +287,15 @@ class BaseAutoencoder(
                 "The values of X are too large for codes in float32. Scale X, e.g. with "
                 "StandardScaler."
             )
-        if not self._is_centred():
+        if not (linear or self._is_centred()):
             self.mean_, self.scale_ = np.zeros_like(self.mean_), 1.0
         n_components = min(32, X.shape[1]) if self.n_components is None else self.n_components
         if linear or n_components < 1:
             seed = self.random_state if isinstance(self.random_state, Integral) else random_state
             corrupt = self._corrupt_array(random_state)
-            start = linear_start(X, self.mean_, self.scale_, n_components, seed, corrupt)
+            start = linear_start(
+                X, self.mean_, self.scale_, n_components, seed, corrupt, logits=self._has_logits()
+            )
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
         architecture = self._architecture(X.shape[1], self.n_components_)
@@ -335,12 +337,9 @@ class BaseAutoencoder(
         self._data_max_ = np.maximum(self._data_max_, X.max(axis=0))
         return self.net_.module_
 
-    def _bounds(self):
-        """Return what standardised outputs are clipped to in training, or None."""
-        if not self.clip or self.loss == "binary_cross_entropy":
-            return None
-        bounds = (np.stack([self._data_min_, self._data_max_]) - self.mean_) / self.scale_
-        return as_tensor(bounds, self.net_.device).float()
+    def _range(self):
+        """Return what reconstructions are clipped to, lowest and highest values, or None."""
+        return np.stack([self._data_min_, self._data_max_]) if self.clip else None
 
     def _corruption(self):
         """Return what corrupts batches of standardised rows, or None: for subclasses."""
@@ -398,7 +397,8 @@ class BaseAutoencoder(
     def _train(self, X, y):
         """Train `net_` on X, with scikit-learn's callbacks, and set what came of it."""
         net = self.net_
-        net.criterion_.clip_to(self._bounds())
+        net.criterion_.compare_with(self.mean_, self.scale_, self._range())
+        net.criterion_.to(net.device)
         rows = StandardizedRows(X, self.mean_, self.scale_, net.device)
         context = self._init_callback_context(max_subtasks=net.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -586,10 +586,11 @@ class BaseAutoencoder(
         """Return the decoded rows in units of X, an array of the dtype that `fit` saw."""
         output = forward(self.decoder_, z).cpu()
         if self.net_.criterion_.name == "binary_cross_entropy":
-            output = output.sigmoid()
-        decoded = output.numpy().astype(self.mean_.dtype, copy=False)
-        decoded *= self.scale_
-        decoded += self.mean_
+            decoded = output.sigmoid().numpy().astype(self.mean_.dtype, copy=False)
+        else:
+            decoded = output.numpy().astype(self.mean_.dtype, copy=False)
+            decoded *= self.scale_
+            decoded += self.mean_
         if self.clip:
             np.clip(decoded, self._data_min_, self._data_max_, out=decoded)
         return decoded
@@ -608,7 +609,7 @@ class BaseAutoencoder(
                 ensure_min_samples=2 if reset else 1,
             )
         self._checked_image_shape(X.shape[1])
-        if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
+        if self._has_logits() and (X.min() < 0 or X.max() > 1):
             raise ValueError(
                 f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {X.min():g} to "
                 f"{X.max():g}. Scale X, e.g. with MinMaxScaler, or use another loss."
@@ -717,20 +718,16 @@ class BaseAutoencoder(
 
     def _has_linear_path(self):
         """Resolve `linear_start`."""
-        obstacles = [
-            f"{name}={getattr(self, name)!r}"
-            for name, needed in {
-                "code_activation": "identity",
-                "output_activation": "identity",
-            }.items()
-            if getattr(self, name) != needed
-        ]
-        if self.loss == "binary_cross_entropy":
-            obstacles.append("loss='binary_cross_entropy'")
-        if self.linear_start != "auto" and self.linear_start and obstacles:
+        activations = {
+            "code_activation": self.code_activation,
+            "output_activation": self._last_activation(),
+        }
+        obstacles = [f"{name}={a!r}" for name, a in activations.items() if a != "identity"]
+        squashed = [*obstacles, "loss='binary_cross_entropy'"] if self._has_logits() else obstacles
+        if self.linear_start != "auto" and self.linear_start and squashed:
             raise ValueError(
                 "linear_start=True needs the code and the output to be linear and the loss in "
-                f"units of X; got {', '.join(obstacles)}. Use linear_start='auto' or False."
+                f"units of X; got {', '.join(squashed)}. Use linear_start='auto' or False."
             )
         return bool(self.linear_start) and not obstacles
 
@@ -747,19 +744,23 @@ class BaseAutoencoder(
             "code_activation": self.code_activation,
             "output_activation": self._last_activation(),
             "linear_start": self._has_linear_path(),
-            "loss": self.loss == "binary_cross_entropy",
+            "loss": self._has_logits(),
         }
 
     def _is_centred(self):
-        """Tell whether the network sees X centred and scaled, or X itself.
+        """Tell whether a textbook network sees X centred and scaled, or X itself.
 
         A squashing output is in units of X: it means what the user says it means.
         """
-        return self.output_activation == "identity" and self.loss != "binary_cross_entropy"
+        return self.output_activation == "identity" and not self._has_logits()
+
+    def _has_logits(self):
+        """Tell whether the decoder returns logits."""
+        return self.loss == "binary_cross_entropy"
 
     def _last_activation(self):
         """Return the activation after the decoder's last layer."""
-        if self.loss != "binary_cross_entropy":
+        if not self._has_logits():
             return self.output_activation
         if self.output_activation not in ("identity", "logistic"):
             raise ValueError(

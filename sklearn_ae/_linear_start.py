@@ -1,8 +1,9 @@
 """The closed-form linear autoencoder that training starts from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
@@ -18,10 +19,13 @@ MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 # holds. It draws towards leaving rows as they are, that is towards PCA.
 PENALTY = 1.0
 
+MAX_ROWS_FOR_SLOPE = 10_000  # evenly over those that the start is computed of
+MAX_SLOPE = 100.0
+
 
 @dataclass(frozen=True)
 class LinearStart:
-    """The matrices of a linear autoencoder z = W u + b, û = V z.
+    """The matrices of a linear autoencoder z = W u + b, û = V z + c.
 
     Attributes
     ----------
@@ -31,6 +35,8 @@ class LinearStart:
         b; None for zero.
     decoder : ndarray of shape (n_features, n_components)
         V.
+    decoder_bias : ndarray of shape (n_features,) or None
+        c; None for zero.
     code_rms : float
         Root of the mean square of the codes that are in use.
     """
@@ -38,10 +44,11 @@ class LinearStart:
     encoder: np.ndarray
     bias: np.ndarray | None
     decoder: np.ndarray
+    decoder_bias: np.ndarray | None
     code_rms: float
 
 
-def linear_start(X, mean, scale, n_components, random_state, corrupt=None):
+def linear_start(X, mean, scale, n_components, random_state, corrupt=None, logits=False):
     """Return the best linear autoencoder for the rows of X: PCA, or reduced-rank regression.
 
     Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
@@ -64,6 +71,8 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None):
         For the sample and the randomised solver of `PCA`.
     corrupt : callable or None, default=None
         Returns a corrupted copy of an array of rows u.
+    logits : bool, default=False
+        Whether outputs are to be logits of X, in [0, 1], instead of û.
 
     Returns
     -------
@@ -89,13 +98,36 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None):
     n_idle = max(0, n_components - len(pca.components_))
     components = np.pad(pca.components_, ((0, n_idle), (0, 0)))
     if restoration is None:
-        return LinearStart(components, None, components.T, code_rms)
-    return LinearStart(
-        components @ restoration.weight,
-        components @ restoration.bias,
-        (components @ restoration.basis).T,
-        code_rms,
-    )
+        start = LinearStart(components, None, components.T, None, code_rms)
+    else:
+        start = LinearStart(
+            components @ restoration.weight,
+            components @ restoration.bias,
+            (components @ restoration.basis).T,
+            None,
+            code_rms,
+        )
+    if not logits:
+        return start
+    rows = U[:: -(-len(U) // MAX_ROWS_FOR_SLOPE)]
+    return with_logits(start, rows, rows if corrupt is None else corrupt(rows), mean, scale)
+
+
+def with_logits(start, targets, inputs, mean, scale):
+    """Return the start whose outputs are logits, slope · (x̂ - ½).
+
+    It gives even odds where the linear autoencoder gives ½. The slope is the one number that
+    makes the cross-entropy of the rows least; as a function of it, that is convex.
+    """
+    codes = inputs @ start.encoder.T + (0 if start.bias is None else start.bias)
+    margin = codes @ start.decoder.T * scale + mean - 0.5
+    X = targets * scale + mean
+
+    def cross_entropy(slope):
+        return (np.logaddexp(0, slope * margin) - slope * margin * X).mean()
+
+    slope = minimize_scalar(cross_entropy, bounds=(0, MAX_SLOPE), method="bounded").x
+    return replace(start, decoder=slope * scale * start.decoder, decoder_bias=slope * (mean - 0.5))
 
 
 class Restoration:

@@ -26,25 +26,33 @@ class ReconstructionLoss(nn.Module):
     def __init__(self, name):
         super().__init__()
         self.name = name
-        self.clip_to(None)
+        self.register_buffer("mean", None)
+        self.register_buffer("bounds", None)
 
-    def clip_to(self, bounds):
-        """Clip outputs before they are compared.
+    def compare_with(self, mean, scale, clip_to=None):
+        """Say what targets are and where outputs are clipped before they are compared.
 
         The gradient is that of the clipped output, passed straight through the clipping [1]_:
         an output beyond a bound that its target lies on is no error, any other is drawn back.
 
         Parameters
         ----------
-        bounds : tensor of shape (2, n_features) or None
-            Lowest and highest output of each feature; None for any.
+        mean : ndarray of shape (n_features,)
+        scale : float
+            Targets are (X - mean) / scale, and so are outputs that are no logits.
+        clip_to : ndarray of shape (2, n_features) or None, default=None
+            Lowest and highest value of each feature of X; None for any. Logits are not clipped.
 
         References
         ----------
         .. [1] Bengio, Leonard and Courville, "Estimating or propagating gradients through
            stochastic neurons for conditional computation", arXiv:1308.3432, 2013.
         """
-        self.register_buffer("bounds", bounds)
+        bounds = None if clip_to is None else torch.as_tensor((clip_to - mean) / scale)
+        has_other_targets = self.name == "binary_cross_entropy" and mean.any()
+        self.mean = torch.as_tensor(mean / scale).float() if has_other_targets else None
+        self.scale = scale
+        self.bounds = None if bounds is None else bounds.float()
 
     def forward(self, output, target):
         """Return the mean over all entries, a scalar tensor."""
@@ -57,8 +65,14 @@ class ReconstructionLoss(nn.Module):
 
     @torch.no_grad()
     def comparable(self, output, target):
-        """Return the target plus what clipping takes off the output."""
-        if self.bounds is None:
+        """Return what to compare the output with.
+
+        For logits that is X; for outputs that are to be clipped the target plus what clipping
+        takes off.
+        """
+        if self.mean is not None:
+            return (target + self.mean).mul_(self.scale)
+        if self.bounds is None or self.name == "binary_cross_entropy":
             return target
         return (output - output.clamp(*self.bounds)).add_(target)
 

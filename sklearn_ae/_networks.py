@@ -3,10 +3,11 @@
 With the linear path an autoencoder computes, for a standardised row u,
 
     code    z = scale · (W u + b + f(u))
-    output  û = V (z / scale) + g(z / scale)
+    output  û = V (z / scale) + c + g(z / scale)
 
 f and g are networks that start at zero, so that the untrained autoencoder is the linear
-one; where that is PCA there is no b. `scale` puts the code into the units of X, as PCA has it.
+one. Where that is PCA there is no b; there is a c only where the output is a logit. `scale`
+puts the code into the units of X, as PCA has it.
 """
 
 import itertools
@@ -332,7 +333,8 @@ def residual_autoencoder(architecture, start, scale, generator):
     architecture : Architecture
     start : LinearStart
         With W, `encoder`, (n_components, n_features), b, `bias`, (n_components,) or None,
-        V, `decoder`, (n_features, n_components), and the size of the codes, `code_rms`.
+        V, `decoder`, (n_features, n_components), c, `decoder_bias`, (n_features,) or None,
+        and the size of the codes, `code_rms`.
     scale : float
         What the rows were divided by; the code is multiplied by it.
     generator : torch.Generator
@@ -353,7 +355,7 @@ def residual_autoencoder(architecture, start, scale, generator):
         g.append(Gain(architecture.n_features))
     return Autoencoder(
         nn.Sequential(Residual(linear(start.encoder, start.bias), f), Scale(scale)),
-        nn.Sequential(Scale(1 / scale), Residual(linear(start.decoder), g)),
+        nn.Sequential(Scale(1 / scale), Residual(linear(start.decoder, start.decoder_bias), g)),
     )
 
 

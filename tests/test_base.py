@@ -239,7 +239,10 @@ def test_binary_cross_entropy(unit_X, output_activation):
         ({"linear_start": False}, False),
         ({"code_activation": "relu"}, False),
         ({"output_activation": "tanh"}, False),
-        ({"loss": "binary_cross_entropy"}, False),
+        ({"loss": "binary_cross_entropy"}, True),
+        ({"loss": "binary_cross_entropy", "output_activation": "logistic"}, True),
+        ({"loss": "binary_cross_entropy", "code_activation": "relu"}, False),
+        ({"loss": "binary_cross_entropy", "linear_start": False}, False),
     ],
 )
 def test_linear_start(unit_X, params, has_linear_path):

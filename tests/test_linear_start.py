@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _linear_start as module
 from sklearn_ae._linear_start import linear_start
 
@@ -152,3 +153,53 @@ def test_regression_copes_with_any_rank(X, corrupt, dtype):
     assert start.bias.shape == (2,)
     restored = (corrupt(U) @ start.encoder.T + start.bias) @ start.decoder.T
     assert np.square(restored - U).mean() <= 1.001 * np.square(U).mean()
+
+
+# ---------------------------------------------------------------------------------- logits
+
+
+def cross_entropy(X, logits):
+    return (np.logaddexp(0, logits) - X * logits).mean()
+
+
+def logits_of(autoencoder, X):
+    probability = autoencoder.reconstruct(X).astype(np.float64)
+    return np.log(probability) - np.log1p(-probability)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_start_as_a_multiple_of_pca(digits, dtype):
+    X = (digits[0] / 16).astype(dtype)
+    pca = PCA(8, random_state=0).fit(X)
+    codes = pca.transform(X)
+    autoencoder = untrained(8, loss="binary_cross_entropy").fit(X)
+    np.testing.assert_allclose(autoencoder.transform(X), codes, atol=1e-4)
+    margin = pca.inverse_transform(codes) - 0.5
+    logits = logits_of(autoencoder, X)
+    slope = float((logits * margin).sum() / (margin**2).sum())
+    assert slope > 1
+    np.testing.assert_allclose(logits, slope * margin, atol=2e-3)
+    # no other slope is better
+    least = cross_entropy(X, slope * margin)
+    for factor in (0.9, 1.1):
+        assert least < cross_entropy(X, factor * slope * margin)
+    assert autoencoder.reconstruct(X).dtype == dtype
+
+
+def test_logits_of_restored_rows_start_better_than_those_of_pca(digits):
+    X, X_test = (images / 16 for images in digits)
+    noisy = X_test + 0.5 * np.random.RandomState(0).normal(size=X_test.shape)
+    params = {"loss": "binary_cross_entropy", "max_epochs": 0, "random_state": 0}
+    denoising = DenoisingAutoencoder(16, corruption_level=0.5, **params).fit(X)
+    plain = AutoencoderTransformer(16, **params).fit(X)
+    restored, kept = (cross_entropy(X_test, logits_of(a, noisy)) for a in (denoising, plain))
+    assert restored < 0.9 * kept
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0.5, 0.5], [1, 1]])
+def test_logits_of_what_is_sure_are_finite(values):
+    X = np.tile(values, (10, 3))
+    X = np.concatenate([X, X[:, ::-1]])
+    autoencoder = untrained(6, loss="binary_cross_entropy").fit(X)
+    assert np.isfinite(autoencoder.net_.module_(torch.as_tensor(X).float()).detach()).all()
+    np.testing.assert_allclose(autoencoder.reconstruct(X), X, atol=1e-6)

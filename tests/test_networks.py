@@ -66,8 +66,11 @@ def any_architecture(request):
 
 
 def linear_36(bias):
+    """A linear autoencoder of 36 features, with biases or without."""
     rng = np.random.RandomState(0)
-    return LinearStart(rng.normal(size=(3, 36)), bias, rng.normal(size=(36, 3)), code_rms=2.0)
+    weights = rng.normal(size=(3, 36)), rng.normal(size=(36, 3))
+    decoder_bias = None if bias is None else np.linspace(-1, 1, 36)
+    return LinearStart(weights[0], bias, weights[1], decoder_bias, code_rms=2.0)
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -109,7 +112,8 @@ def test_residual_autoencoder_starts_linear(any_architecture, bias):
     output = module(torch.as_tensor(u)).detach().numpy()
     expected = u @ start.encoder.T + (0 if bias is None else bias)
     assert_allclose(codes, 5 * expected, rtol=1e-4, atol=1e-4)
-    assert_allclose(output, expected @ start.decoder.T, rtol=1e-3, atol=1e-4)
+    expected = expected @ start.decoder.T + (0 if bias is None else start.decoder_bias)
+    assert_allclose(output, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
