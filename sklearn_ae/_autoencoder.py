@@ -46,18 +46,20 @@ class AutoencoderTransformer(BaseAutoencoder):
         and width, rounded up. The decoder mirrors the blocks: nearest-neighbour upsampling to
         the size before, then a convolution. ``()`` for none.
 
-    image_shape : (int, int, int) or None, default=None
+    image_shape : array-like of three int or None, default=None
         Channels, height and width of the image that a row of X holds in C order; needed with
         `conv_filters`. One of them may be -1 and is then inferred, as in `numpy.reshape`:
         ``(1, 1, -1)`` is for signals.
 
     encoder : callable or None, default=None
-        Factory of a custom network in place of the hidden layers and convolutions:
+        Factory of a custom network in place of the encoder's hidden layers and convolutions:
         ``encoder(n_features, n_components)`` returns a new `torch.nn.Module` that maps float32
         tensors (n, n_features) to (n, n_components). A module class will do, a module will
         not. It gets u and is f; what it returns is multiplied by a trained factor for each
-        code unit that starts at zero. Without the linear path it is the encoder. To pickle the
-        estimator, the factory has to be importable.
+        code unit that starts at zero. Without the linear path it is the encoder, up to
+        `code_activation`. To pickle the estimator, the factory has to be importable. Fits
+        with custom networks run one at a time in threads: they draw from torch's global
+        generator, which is seeded for them and put back.
 
     decoder : callable or None, default=None
         The same for the decoder, g: ``decoder(n_components, n_features)``. It gets codes

@@ -57,7 +57,7 @@ ROW_MULTIPLE = 64
 
 # What a key of net_params would override: the parameter to use instead.
 OWN_NET_PARAMS = {
-    "module": "hidden_layer_sizes",
+    "module": "encoder",
     "criterion": "loss",
     "optimizer": "optimizer",
     "lr": "learning_rate",
@@ -306,19 +306,21 @@ class BaseAutoencoder(
             module = plain_autoencoder(
                 architecture, self.code_activation, self._last_activation(), generator
             )
-        self._row_width_ = widest(module, X.shape[1])
+        if self.max_epochs != 0 and not any(p.requires_grad for p in module.parameters()):
+            raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
+        self._row_width_ = widest(module, X.shape[1], generator)
         return module, linear
 
     def _architecture(self, n_features, n_components):
         return Architecture(
-            n_features,
-            n_components,
-            self._widths("hidden_layer_sizes"),
-            self.activation,
-            self._widths("conv_filters"),
-            self._checked_image_shape(n_features),
-            self.encoder,
-            self.decoder,
+            n_features=n_features,
+            n_components=n_components,
+            hidden_layer_sizes=self._widths("hidden_layer_sizes"),
+            activation=self.activation,
+            conv_filters=self._widths("conv_filters"),
+            image_shape=self._checked_image_shape(n_features),
+            encoder=self.encoder,
+            decoder=self.decoder,
         )
 
     def _continue(self, X):
@@ -662,8 +664,9 @@ class BaseAutoencoder(
 
     def _checked_image_shape(self, n_features):
         """Return `image_shape` for rows of n_features, or None where there is none."""
+        n_blocks = len(self._widths("conv_filters"))
         if self.image_shape is None:
-            if self._widths("conv_filters"):
+            if n_blocks and None in (self.encoder, self.decoder):
                 raise ValueError(
                     f"conv_filters={self.conv_filters!r} needs image_shape=(channels, height, "
                     f"width) with channels · height · width = {n_features}, the number of features."
@@ -673,16 +676,22 @@ class BaseAutoencoder(
         open_sides = [i for i, n in enumerate(shape) if isinstance(n, Integral) and n == -1]
         if len(open_sides) == 1:  # as in numpy.reshape
             shape[open_sides[0]] = 1
-            known = math.prod(check_image_shape(shape))
-            shape[open_sides[0]] = max(n_features // known, 1)
-        shape = check_image_shape(shape)
+        try:
+            shape = list(check_image_shape(shape))
+        except ValueError as error:
+            raise ValueError(
+                "image_shape must be three ints of at least 1, (channels, height, width), of which "
+                f"one may be -1, e.g. (3, 32, 32); got {self.image_shape!r}."
+            ) from error
+        for side in open_sides:
+            shape[side] = max(n_features // math.prod(shape), 1)
         if math.prod(shape) != n_features:
             raise ValueError(
                 f"image_shape={self.image_shape!r} does not multiply to the number of features, "
                 f"n_features={n_features}."
             )
-        pooled_sizes(shape, len(self._widths("conv_filters")))
-        return shape
+        pooled_sizes(shape, n_blocks)
+        return tuple(shape)
 
     def _check_factories(self):
         """Refuse modules where their factories are expected."""
@@ -738,7 +747,7 @@ class BaseAutoencoder(
             "hidden_layer_sizes": self._widths("hidden_layer_sizes"),
             "activation": self.activation,
             "conv_filters": self._widths("conv_filters"),
-            "image_shape": self.image_shape,
+            "image_shape": self._checked_image_shape(self.n_features_in_),
             "encoder": self.encoder,
             "decoder": self.decoder,
             "code_activation": self.code_activation,
@@ -875,5 +884,6 @@ def as_before_on_error(estimator):
         vars(estimator).update(before)
         if net is not None:
             net.module_.load_state_dict(weights)
+            net.module_.eval()
             del net.history[n_epochs:]
         raise

@@ -15,6 +15,8 @@ import math
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -27,6 +29,9 @@ ACTIVATIONS = {
     "logistic": nn.Sigmoid,
     "identity": nn.Identity,
 }
+
+MADE = WeakSet()  # networks that factories returned: each is for one fit
+GLOBAL_GENERATORS = RLock()
 
 # Where the linear path is in the module of `residual_autoencoder`.
 LINEAR_PATHS = ("encoder.0.linear", "decoder.1.linear")
@@ -63,8 +68,9 @@ class Architecture:
     def make_encoder(self, code_activation, generator):
         """Return a network from rows (n, n_features) to codes (n, n_components)."""
         if self.encoder is not None:
-            module = custom("encoder", self.encoder, self.n_features, self.n_components, generator)
-            return nn.Sequential(module, *activated(code_activation))
+            size = self.n_features, self.n_components
+            module = made_by("encoder", self.encoder, *size, generator)
+            return nn.Sequential(Scale(1.0), module, *activated(code_activation))
         convolutions, n_dense = [], self.n_features
         if self.conv_filters:
             sizes = pooled_sizes(self.image_shape, len(self.conv_filters))
@@ -85,8 +91,9 @@ class Architecture:
     def make_decoder(self, output_activation, generator):
         """Return a network from codes (n, n_components) to rows (n, n_features)."""
         if self.decoder is not None:
-            module = custom("decoder", self.decoder, self.n_components, self.n_features, generator)
-            return nn.Sequential(module, *activated(output_activation))
+            size = self.n_components, self.n_features
+            module = made_by("decoder", self.decoder, *size, generator)
+            return nn.Sequential(Scale(1.0), module, *activated(output_activation))
         widths = [self.n_components, *self.hidden_layer_sizes[::-1]]
         if not self.conv_filters:
             return dense([*widths, self.n_features], self.activation, output_activation, generator)
@@ -134,7 +141,7 @@ class Residual(nn.Module):
 
 
 class Scale(nn.Module):
-    """Multiplication by a constant."""
+    """Multiplication by a constant; also a copy, for networks that work in place."""
 
     def __init__(self, factor):
         super().__init__()
@@ -236,7 +243,7 @@ def pooled_sizes(image_shape, n_blocks):
     return sizes
 
 
-def custom(name, factory, n_in, n_out, generator):
+def made_by(name, factory, n_in, n_out, generator):
     """Return factory(n_in, n_out), a network that was seen to map (n, n_in) to (n, n_out).
 
     Its weights are drawn from torch's global generator, which is seeded from `generator` and
@@ -255,54 +262,78 @@ def custom(name, factory, n_in, n_out, generator):
     TypeError
         If what the factory returns is no module.
     ValueError
-        If what the module returns is no tensor (n, n_out).
+        If the module is not a new one, or if what it returns is no float32 tensor (n, n_out).
     """
     call = f"{name}={factory!r}, called with ({n_in}, {n_out}),"
-    rows = torch.zeros(2, n_in)
     with seeded(generator), torch.no_grad():
-        module = factory(n_in, n_out)
-        if not isinstance(module, nn.Module):
-            raise TypeError(f"{call} must return a torch.nn.Module; got {module!r}.")
         try:
-            output = module.eval()(rows)
+            module = factory(n_in, n_out)
+            if isinstance(module, nn.Module):
+                check_network(call, module.float(), n_in, n_out)
         except Exception as error:
-            error.add_note(f"The network that {call} returned got a tensor of shape (2, {n_in}).")
+            error.add_note(f"It came from {call} or from the network that it returned.")
             raise
-    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if shape != (2, n_out):
-        raise ValueError(
-            f"{call} must return a network from (n, {n_in}) to (n, {n_out}). For rows of shape "
-            f"(2, {n_in}) it was expected to return a tensor of shape (2, {n_out}), but "
-            f"returned {shape}."
-        )
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"{call} must return a torch.nn.Module; got {module!r}.")
+    if module in MADE:
+        raise ValueError(f"{call} must return a new network each time; got one that was in use.")
+    MADE.add(module)
     return module
+
+
+def check_network(call, module, n_in, n_out):
+    """Raise a ValueError if a module does not map (n, n_in) to (n, n_out); it stays as it is."""
+    n_rows = 3 if n_out != 3 else 4  # what is transposed, too, is to be seen
+    rows = torch.randn(n_rows, n_in, dtype=torch.float32)
+    outputs = [module.eval()(rows.clone())]
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    outputs.append(module.train()(rows.clone()))
+    module.load_state_dict(state)
+    for output in outputs:
+        is_tensor = isinstance(output, torch.Tensor)
+        got = f"{tuple(output.shape)} of {output.dtype}" if is_tensor else type(output).__name__
+        if got != f"{(n_rows, n_out)} of {torch.float32}":
+            raise ValueError(
+                f"{call} must return a network from (n, {n_in}) to (n, {n_out}). For rows of "
+                f"shape ({n_rows}, {n_in}) it was expected to return a tensor of shape "
+                f"({n_rows}, {n_out}) of {torch.float32}, but returned {got}."
+            )
 
 
 @contextmanager
 def seeded(generator, device="cpu"):
-    """Let what draws from torch's global generators draw as `generator` says, and not for long."""
+    """Let what draws from torch's global generators draw as `generator` says, and not for long.
+
+    They are everybody's: one thread at a time has them.
+    """
     device = torch.device(device)
+    on_cuda = device.type == "cuda"
     seed = int(torch.randint(2**31, (), generator=generator))
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with GLOBAL_GENERATORS, torch.random.fork_rng([device] if on_cuda else []):
         torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 
 @torch.no_grad()
-def widest(module, n_features):
+def widest(module, n_features, generator):
     """Return how many numbers a row becomes where it becomes most, in any part of a module."""
+    n_rows = 3
     sizes = [n_features]
 
     def note_size(*part_inputs_output):
-        output = part_inputs_output[-1]
-        if isinstance(output, torch.Tensor):
-            sizes.append(output.numel())
+        outputs = part_inputs_output[-1]
+        for output in outputs if isinstance(outputs, tuple) else (outputs,):
+            if isinstance(output, torch.Tensor) and output.shape[:1] == (n_rows,):
+                sizes.append(output.numel() // n_rows)
 
-    hooks = [part.register_forward_hook(note_size) for part in module.modules()]
+    parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
+    hooks = [part.register_forward_hook(note_size) for part in parts]
     try:
-        module.eval()(torch.zeros(1, n_features))
+        with seeded(generator):
+            module.eval()(torch.zeros(n_rows, n_features, dtype=torch.float32))
     finally:
         for hook in hooks:
             hook.remove()
@@ -351,7 +382,7 @@ def residual_autoencoder(architecture, start, scale, generator):
         with torch.no_grad():
             g[0].weight.div_(start.code_rms)
     else:
-        g.insert(0, Scale(1 / start.code_rms))
+        g[0].factor = 1 / start.code_rms
         g.append(Gain(architecture.n_features))
     return Autoencoder(
         nn.Sequential(Residual(linear(start.encoder, start.bias), f), Scale(scale)),

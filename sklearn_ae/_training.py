@@ -95,11 +95,22 @@ class Batches:
             self.noise = torch.Generator(self.index.device).manual_seed(seed)
 
     def __len__(self):
-        return math.ceil(len(self.index) / self.batch_size)
+        return len(self.cut(self.index))
+
+    def cut(self, index):
+        """Return the indices of each batch.
+
+        A single row that is left over goes with the batch before: batch normalisation, which
+        custom networks may have, cannot train on one.
+        """
+        batches = index.split(self.batch_size)
+        if self.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+            batches = *batches[:-2], torch.cat(batches[-2:])
+        return batches
 
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)
-        for batch in self.index[order.to(self.index.device)].split(self.batch_size):
+        for batch in self.cut(self.index[order.to(self.index.device)]):
             targets = self.rows[batch]
             n_clean = 0 if self.corruption is None else len(targets) // CLEAN_ROWS
             inputs = self.corrupted(targets[n_clean:])
@@ -117,14 +128,10 @@ class FixedBatches(Batches):
         super().__init__(*args, **kwargs)
         self.inputs = None
         if self.corruption is not None:
-            self.inputs = [self.corrupted(self.rows[batch]) for batch in self.batches()]
-
-    def batches(self):
-        """Return the indices of the rows of each batch."""
-        return self.index.split(self.batch_size)
+            self.inputs = [self.corrupted(self.rows[batch]) for batch in self.cut(self.index)]
 
     def __iter__(self):
-        for i, batch in enumerate(self.batches()):
+        for i, batch in enumerate(self.cut(self.index)):
             targets = self.rows[batch]
             yield targets if self.inputs is None else self.inputs[i], targets
 

@@ -337,7 +337,7 @@ def check_image_shape(image_shape):
             "image_shape must be three ints of at least 1, (channels, height, width), e.g. "
             f"(3, 32, 32); got {image_shape!r}."
         )
-    return shape
+    return tuple(int(n) for n in shape)
 
 
 def as_pictures(batch, corruption):

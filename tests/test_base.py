@@ -136,6 +136,24 @@ def test_clip(X):
     assert_array_equal(np.clip(free, X.min(axis=0), X.max(axis=0)), decoded)
 
 
+def test_training_makes_use_of_clipping(digits):
+    X, X_test = digits
+    params = {"hidden_layer_sizes": (128,), "max_epochs": 30, "random_state": 0}
+    knows, is_clipped = (
+        AutoencoderTransformer(8, clip=clip, **params).fit(X) for clip in (True, False)
+    )
+    assert knows.score(X_test) > is_clipped.set_params(clip=True).score(X_test) + 0.005
+    # what training reports is the loss of what is returned
+    assert_allclose(knows.loss_curve_[-1], -knows.score_samples(X).mean(), rtol=0.1)
+
+
+@pytest.mark.parametrize("offset", [0, 1e8])
+def test_clipping_in_training_does_not_see_an_offset(X, offset):
+    near = quick(clip=True).fit(X)
+    far = quick(clip=True).fit(X + offset)
+    assert_allclose(far.reconstruct(X + offset) - offset, near.reconstruct(X), atol=1e-3)
+
+
 def test_wrong_number_of_codes(X):
     with pytest.raises(ValueError, match=r"X has 2 columns.*expecting codes with 3 components"):
         quick().fit(X).inverse_transform(np.zeros((4, 2)))

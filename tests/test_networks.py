@@ -4,6 +4,7 @@ import functools
 import math
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
@@ -150,9 +152,13 @@ def test_initialisation_leaves_the_global_generator_alone(any_architecture):
 
 def test_widest_part_of_a_network():
     module = plain_autoencoder(ARCHITECTURES["dense"], "identity", "identity", generator())
-    assert widest(module, 36) == 36
+    assert widest(module, 36, generator()) == 36
     module = plain_autoencoder(ARCHITECTURES["convolutional"], "identity", "identity", generator())
-    assert widest(module, 36) == 4 * 36
+    assert widest(module, 36, generator()) == 4 * 36
+    gru = nn.Sequential(nn.Unflatten(1, (9, 4)), nn.GRU(4, 32, batch_first=True))
+    assert widest(gru, 36, generator()) == 9 * 32
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(36, 300))  # its weight is no row
+    assert widest(normed, 36, generator()) == 300
 
 
 # ----------------------------------------------------------------------- convolutional coders
@@ -262,13 +268,18 @@ def test_convolutions_find_what_lies_side_by_side():
     assert convolutional > dense + 0.1
 
 
-@pytest.mark.parametrize("image_shape", [(1, 8, -1), (-1, 8, 8), (1, -1, 8), [1, 8, 8]])
+@pytest.mark.parametrize(
+    "image_shape",
+    [(1, 8, -1), (-1, 8, 8), (1, -1, 8), [1, 8, 8], np.array([1, 8, 8])],
+    ids=str,
+)
 def test_one_side_of_the_image_is_inferred(digits, image_shape):
     params = {**CONVOLUTIONAL, "max_epochs": 1, "random_state": 0}
     expected = AutoencoderTransformer(3, **params).fit(digits[0]).transform(digits[1])
     params["image_shape"] = image_shape
-    codes = AutoencoderTransformer(3, **params).fit(digits[0]).transform(digits[1])
-    assert_array_equal(codes, expected)
+    autoencoder = AutoencoderTransformer(3, warm_start=True, **params).fit(digits[0])
+    assert_array_equal(autoencoder.transform(digits[1]), expected)
+    autoencoder.set_params(image_shape=(1, 8, 8)).fit(digits[0])  # is no other network
 
 
 @pytest.mark.parametrize(
@@ -278,7 +289,7 @@ def test_one_side_of_the_image_is_inferred(digits, image_shape):
         ({"image_shape": (1, 8, 9)}, r"\(1, 8, 9\) does not multiply to.*n_features=64"),
         ({"image_shape": (3, -1, 8)}, r"\(3, -1, 8\) does not multiply to.*n_features=64"),
         ({"image_shape": (1, 8, 9), "conv_filters": ()}, "does not multiply"),
-        ({"image_shape": (8, 8)}, "must be three ints of at least 1"),
+        ({"image_shape": (8, 8)}, r"must be three ints of at least 1.* got \(8, 8\)"),
         ({"image_shape": (-1, -1, 8)}, "must be three ints of at least 1"),
         ({"image_shape": (1, 8.0, 8)}, "must be three ints of at least 1"),
         ({"image_shape": (0, 8, 8)}, "must be three ints of at least 1"),
@@ -311,8 +322,7 @@ def test_custom_networks(digits, estimator, linear_start):
         assert_array_equal(other.transform(X), codes)
         assert_array_equal(other.reconstruct(X), restored)
     gains = [part for part in autoencoder.net_.module_.modules() if isinstance(part, Gain)]
-    assert len(gains) == (2 if linear_start else 0)
-    assert all(gain.weight.any() for gain in gains)
+    assert [bool(gain.weight.any()) for gain in gains] == ([True, True] if linear_start else [])
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -347,29 +357,52 @@ def test_code_and_output_activation_follow_a_custom_network(digits):
 def test_a_search_over_factories(digits):
     factories = [perceptron, functools.partial(perceptron, width=32), nn.Linear, None]
     search = GridSearchCV(
-        AutoencoderTransformer(4, max_epochs=2, random_state=0), {"encoder": factories}, cv=2
+        AutoencoderTransformer(4, max_epochs=2, random_state=0),
+        {"encoder": factories},
+        cv=2,
+        n_jobs=2,
     ).fit(digits[0])
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert search.best_params_["encoder"] in factories
+    scores = search.cv_results_["mean_test_score"]
+    for factory, score in zip(factories, scores, strict=True):
+        alone = clone(search.estimator).set_params(encoder=factory)
+        assert score == pytest.approx(cross_val_score(alone, digits[0], cv=2).mean(), abs=1e-5)
+    again = pickle.loads(pickle.dumps(search))
+    assert_array_equal(again.transform(digits[1]), search.transform(digits[1]))
 
 
-def pair(n_in, n_out):
+class Pair(nn.Linear):
     """A network of two outputs, one too many."""
 
-    class Pair(nn.Module):
-        def forward(self, x):
-            return x[:, :n_out], x
+    def forward(self, x):
+        return super().forward(x), x
 
-    return Pair()
+
+class Auxiliary(Pair):
+    """A network of two outputs in training alone."""
+
+    def forward(self, x):
+        outputs = super().forward(x)
+        return outputs if self.training else outputs[0]
+
+
+class Turned(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).T
+
+
+SHARED = {"encoder": nn.Linear(64, 3), "decoder": nn.Linear(3, 64)}
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 @pytest.mark.parametrize(
     ("factory", "error", "message"),
     [
-        (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), ValueError, r"shape \(2, {n_out}\), but"),
-        (lambda n_in, n_out: nn.Flatten(0), ValueError, r"expected to return .* returned"),
-        (pair, ValueError, "returned tuple"),
+        (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), ValueError, r", {n_out}\) .*but returned"),
+        (lambda n_in, n_out: nn.Flatten(0), ValueError, r"expected to return .* returned \("),
+        (lambda n_in, n_out: nn.Linear(n_in, 1), ValueError, r"expected to return .* returned \("),
+        (Pair, ValueError, "returned tuple"),
+        (Auxiliary, ValueError, "returned tuple"),
+        (Turned, ValueError, r"expected to return .* returned \("),
         (lambda n_in, n_out: "network", TypeError, "must return a torch.nn.Module; got 'network'"),
         (nn.Linear(64, 3), ValueError, "must be a factory.*got a module"),
         (nn.Linear(64, 3), TypeError, "must be a factory.*got a module"),
@@ -386,10 +419,126 @@ def test_factories_that_do_not_keep_their_promise(digits, name, factory, error, 
     assert not hasattr(autoencoder, "net_")
 
 
-def test_an_error_in_a_custom_network_is_the_users_own(digits):
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
-        AutoencoderTransformer(3, encoder=lambda n_in, n_out: nn.Linear(5, n_out)).fit(digits[0])
+@pytest.mark.parametrize(
+    ("factory", "error"),
+    [
+        (lambda n_in, n_out: nn.Linear(5, n_out), RuntimeError),
+        (lambda n_in: nn.Linear(n_in, 3), TypeError),
+    ],
+)
+def test_an_error_in_a_custom_network_is_the_users_own(digits, factory, error):
+    with pytest.raises(error) as caught:
+        AutoencoderTransformer(3, encoder=factory).fit(digits[0])
     assert "encoder=" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_a_module_that_is_in_use_is_refused(digits, name):
+    autoencoder = AutoencoderTransformer(
+        3, max_epochs=1, random_state=0, **{name: lambda n_in, n_out: SHARED[name]}
+    ).fit(digits[0])
+    codes = autoencoder.transform(digits[1])
+    with pytest.raises(ValueError, match="must return a new network each time"):
+        clone(autoencoder).fit(digits[0])
+    assert_array_equal(autoencoder.transform(digits[1]), codes)
+
+
+def frozen(n_in, n_out):
+    return nn.Linear(n_in, n_out).requires_grad_(False)
+
+
+def test_networks_with_nothing_to_train(digits):
+    params = {"encoder": frozen, "decoder": frozen, "random_state": 0}
+    with pytest.raises(ValueError, match="encoder and decoder can be trained"):
+        AutoencoderTransformer(3, linear_start=False, **params).fit(digits[0])
+    AutoencoderTransformer(3, linear_start=False, max_epochs=0, **params).fit(digits[0])
+    AutoencoderTransformer(3, max_epochs=1, **params).fit(digits[0])  # has the linear path
+
+
+def in_place(n_in, n_out):
+    return nn.Sequential(nn.ReLU(inplace=True), nn.Linear(n_in, n_out))
+
+
+def not_in_place(n_in, n_out):
+    return nn.Sequential(nn.ReLU(), nn.Linear(n_in, n_out))
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize("linear_start", [True, False])
+def test_networks_that_work_in_place_leave_the_rows_alone(digits, estimator, linear_start):
+    params = {"linear_start": linear_start, "max_epochs": 3, "random_state": 0}
+    X = digits[1].astype(np.float32)[:64]
+    results = []
+    for factory in (in_place, not_in_place):
+        autoencoder = estimator(3, encoder=factory, decoder=factory, **params).fit(digits[0])
+        codes = autoencoder.transform(X)
+        kept = codes.copy()
+        results.append(autoencoder.inverse_transform(codes))
+        assert_array_equal(codes, kept)
+    assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("n_samples", [2, 65, 129])
+def test_batch_normalisation_never_gets_a_single_row(digits, n_samples):
+    autoencoder = AutoencoderTransformer(
+        2, early_stopping=False, max_epochs=2, random_state=0, **CUSTOM
+    ).fit(digits[0][:n_samples])
+    assert autoencoder.n_iter_ == 2
+
+
+def test_weights_are_float32_whatever_the_default(digits):
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        torch.set_default_dtype(dtype)
+        try:
+            for params in ({}, CUSTOM, CONVOLUTIONAL):
+                autoencoder = AutoencoderTransformer(3, max_epochs=1, random_state=0, **params)
+                results.append(autoencoder.fit(digits[0]).transform(digits[1]))
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert_array_equal(results[0], results[3])
+    assert {codes.dtype for codes in results} == {np.dtype(np.float32)}
+
+
+def test_custom_networks_in_threads_are_those_alone(digits):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    autoencoder = AutoencoderTransformer(3, max_epochs=3, random_state=0, **CUSTOM)
+    alone = clone(autoencoder).fit(digits[0]).transform(digits[1])
+    fits = [joblib.delayed(clone(autoencoder).fit)(digits[0]) for _ in range(4)]
+    for fitted in joblib.Parallel(2, backend="threading")(fits):
+        assert_array_equal(fitted.transform(digits[1]), alone)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Noisy(nn.Linear):
+    """A network that draws in inference, too."""
+
+    def forward(self, x):
+        return super().forward(x + torch.randn_like(x))
+
+
+def test_fit_with_a_network_that_always_draws_leaves_the_generator_alone(digits):
+    before = torch.get_rng_state()
+    AutoencoderTransformer(3, max_epochs=1, encoder=Noisy).fit(digits[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_interrupted_fit_leaves_custom_networks_ready_to_infer(digits, method):
+    class Interrupts(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    autoencoder = AutoencoderTransformer(
+        3, max_epochs=1, warm_start=True, linear_start=False, random_state=0, **CUSTOM
+    ).fit(digits[0])
+    codes = autoencoder.transform(digits[1])
+    autoencoder.net_.callbacks_.append(("interrupts", Interrupts()))
+    autoencoder.set_params(net_params={"callbacks": [Interrupts()]})
+    with pytest.raises(KeyboardInterrupt):
+        getattr(autoencoder, method)(digits[0])
+    assert_array_equal(autoencoder.transform(digits[1]), codes)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
