@@ -26,11 +26,10 @@ from sklearn_ae import AutoencoderTransformer
 FILTERS, IMAGE_SHAPE, N_COMPONENTS, BATCH_SIZE = (16, 8, 8), (1, 28, 28), 128, 200
 
 NETWORKS = {
-    "dense 512": {},
-    "dense 512-256": {"hidden_layer_sizes": (512, 256)},
+    "dense 512-256, the default": {},
     "dense 1000-500-250": {"hidden_layer_sizes": (1000, 500, 250)},
     "convolutional 16-8-8": {"conv_filters": (16, 8, 8), "hidden_layer_sizes": ()},
-    "convolutional 16-32": {"conv_filters": (16, 32), "hidden_layer_sizes": ()},
+    "convolutional 16-8-8, 256": {"conv_filters": (16, 8, 8), "hidden_layer_sizes": (256,)},
     "convolutional 16-32, 256": {"conv_filters": (16, 32), "hidden_layer_sizes": (256,)},
 }
 

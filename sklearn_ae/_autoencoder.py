@@ -24,7 +24,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         linear start explains that share of the variance, as in PCA. None is
         min(32, n_features). May exceed n_features.
 
-    hidden_layer_sizes : array-like of int or int, default=(512,)
+    hidden_layer_sizes : array-like of int or int, default=(512, 256)
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
         none.
 
@@ -230,7 +230,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self,
         n_components=None,
         *,
-        hidden_layer_sizes=(512,),
+        hidden_layer_sizes=(512, 256),
         activation="silu",
         code_activation="identity",
         output_activation="identity",

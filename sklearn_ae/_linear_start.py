@@ -19,7 +19,7 @@ MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 # holds. It draws towards leaving rows as they are, that is towards PCA.
 PENALTY = 1.0
 
-MAX_ROWS_FOR_SLOPE = 10_000  # evenly over those that the start is computed of
+MAX_ROWS_FOR_SLOPE = 1_000  # evenly over those that the start is computed of
 MAX_SLOPE = 100.0
 
 
