@@ -44,7 +44,7 @@ pipeline = Pipeline(
 grid = [
     {"reduce": [PCA(random_state=0)], "reduce__n_components": code_sizes},
     {
-        "reduce": [AutoencoderTransformer(max_epochs=30, random_state=0)],
+        "reduce": [AutoencoderTransformer(max_epochs=20, random_state=0)],
         "reduce__n_components": code_sizes,
         "reduce__hidden_layer_sizes": networks,
         "reduce__loss": losses,
@@ -58,7 +58,9 @@ print(f"{search.score(X_test, y_test):.3f} on test images")
 # %%
 # What each hyperparameter does
 # -----------------------------
-# The code size decides most: each autoencoder, even the worst of its size, is above PCA.
+# The code size decides most. The smaller the code, the more the autoencoder gains on PCA, and
+# the more a second layer helps; with 8 numbers for the classifier to read, one layer is enough
+# and the worst candidates are no better than PCA.
 names = ["hidden_layer_sizes", "loss", "n_components"]
 accuracy = {
     tuple(params.get(f"reduce__{name}") for name in names): mean
