@@ -55,8 +55,9 @@ def test_formula_of_the_documentation(fitted, unit_X):
         z = fitted.encoder_(u)
         output = fitted.decoder_(z)
     if fitted.loss == "binary_cross_entropy":
-        output = output.sigmoid()
-    expected = output.double().numpy() * fitted.scale_ + fitted.mean_
+        expected = output.double().sigmoid().numpy()
+    else:
+        expected = output.double().numpy() * fitted.scale_ + fitted.mean_
     if fitted.clip:
         expected = np.clip(expected, unit_X.min(axis=0), unit_X.max(axis=0))
     codes = fitted.transform(unit_X)
