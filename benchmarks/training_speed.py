@@ -161,7 +161,7 @@ def default_fit_table(X_train, X_test, n_rounds):
 def transform_table(X, n_rounds):
     print(f"\ntransform of {X.shape[0]} x {X.shape[1]} ÷ one torch forward of the same encoder")
     for title, params in {
-        "784-512-256-32 with linear path": {},
+        "784-512-32 with linear path": {},
         "784-32 with linear path": {"hidden_layer_sizes": ()},
         "784-32 textbook": {"hidden_layer_sizes": (), "linear_start": False},
     }.items():

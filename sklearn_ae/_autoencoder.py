@@ -2,6 +2,9 @@
 
 from ._base import BaseAutoencoder
 
+# From here on a second hidden layer still reconstructs better, but its codes are read worse.
+N_COMPONENTS_FOR_ONE_LAYER = 8
+
 
 class AutoencoderTransformer(BaseAutoencoder):
     """An autoencoder [1]_ that starts where PCA ends.
@@ -24,9 +27,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         linear start explains that share of the variance, as in PCA. None is
         min(32, n_features). May exceed n_features.
 
-    hidden_layer_sizes : array-like of int or int, default=(512, 256)
+    hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none.
+        none. "auto" is (512, 256) where the code has fewer than 8 numbers, else (512,).
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
         Activation of the hidden layers.
@@ -230,7 +233,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self,
         n_components=None,
         *,
-        hidden_layer_sizes=(512, 256),
+        hidden_layer_sizes="auto",
         activation="silu",
         code_activation="identity",
         output_activation="identity",
@@ -286,3 +289,6 @@ class AutoencoderTransformer(BaseAutoencoder):
             verbose=verbose,
             net_params=net_params,
         )
+
+    def _automatic_widths(self, n_components):
+        return [512, 256] if n_components < N_COMPONENTS_FOR_ONE_LAYER else [512]

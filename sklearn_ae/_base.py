@@ -93,7 +93,11 @@ class BaseAutoencoder(
             Interval(RealNotInt, 0, 1, closed="neither"),
             None,
         ],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            StrOptions({"auto"}),
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "code_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
@@ -315,7 +319,7 @@ class BaseAutoencoder(
         return Architecture(
             n_features=n_features,
             n_components=n_components,
-            hidden_layer_sizes=self._widths("hidden_layer_sizes"),
+            hidden_layer_sizes=self._hidden_widths(n_components),
             activation=self.activation,
             conv_filters=self._widths("conv_filters"),
             image_shape=self._checked_image_shape(n_features),
@@ -628,7 +632,7 @@ class BaseAutoencoder(
     def _check_parameters(self):
         """Check what `_parameter_constraints` cannot say."""
         name = type(self).__name__
-        self._widths("hidden_layer_sizes")
+        self._hidden_widths(n_components=1)
         self._widths("conv_filters")
         self._check_factories()
         self._torch_device()
@@ -650,6 +654,16 @@ class BaseAutoencoder(
                     f"net_params may not set {key!r}: use the parameter {OWN_NET_PARAMS[part]!r} "
                     f"of {name}."
                 )
+
+    def _hidden_widths(self, n_components):
+        """Resolve `hidden_layer_sizes`."""
+        if isinstance(self.hidden_layer_sizes, str) and self.hidden_layer_sizes == "auto":
+            return self._automatic_widths(n_components)
+        return self._widths("hidden_layer_sizes")
+
+    @abstractmethod
+    def _automatic_widths(self, n_components):
+        """Return the widths of the hidden layers that suit a code size: for subclasses."""
 
     def _widths(self, name):
         """Return `hidden_layer_sizes` or `conv_filters` as a list of int."""
@@ -744,7 +758,7 @@ class BaseAutoencoder(
         """Return what determines the network and what its output means."""
         return {
             "n_components": self.n_components,
-            "hidden_layer_sizes": self._widths("hidden_layer_sizes"),
+            "hidden_layer_sizes": [self._hidden_widths(n) for n in (1, np.inf)],
             "activation": self.activation,
             "conv_filters": self._widths("conv_filters"),
             "image_shape": self._checked_image_shape(self.n_features_in_),

@@ -44,9 +44,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Lowest and highest value of corrupted rows, which are clipped to it: (0, 1) for
         pictures with values in [0, 1].
 
-    hidden_layer_sizes : array-like of int or int, default=(1024,)
+    hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none.
+        none. "auto" is (1024,).
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -267,7 +267,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         corruption="gaussian",
         corruption_level=0.5,
         corruption_range=None,
-        hidden_layer_sizes=(1024,),
+        hidden_layer_sizes="auto",
         activation="relu",
         code_activation="identity",
         output_activation="identity",
@@ -326,6 +326,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.corruption = corruption
         self.corruption_level = corruption_level
         self.corruption_range = corruption_range
+
+    def _automatic_widths(self, n_components):
+        return [1024]
 
     def _check_parameters(self):
         super()._check_parameters()

@@ -16,7 +16,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import InvalidParameterError
 
 import sklearn_ae._base as base
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._base import own_random_state, statistics
 
 CONFIGURATIONS = {
@@ -286,6 +286,21 @@ def test_automatic_batch_size_and_epochs(n_samples, n_batch_rows, n_epochs):
 def test_automatic_n_components(X, digits):
     assert quick(None, max_epochs=0).fit(X).n_components_ == 10
     assert quick(None, max_epochs=0).fit(digits[0]).n_components_ == 32
+
+
+@pytest.mark.parametrize(
+    ("estimator", "n_components", "widths"),
+    [
+        (AutoencoderTransformer, 7, (512, 256)),
+        (AutoencoderTransformer, 8, (512,)),
+        (DenoisingAutoencoder, 2, (1024,)),
+    ],
+)
+def test_automatic_hidden_layers(digits, estimator, n_components, widths):
+    params = {"max_epochs": 1, "random_state": 0}
+    automatic = estimator(n_components, **params).fit(digits[0])
+    explicit = estimator(n_components, hidden_layer_sizes=widths, **params).fit(digits[0])
+    assert_array_equal(automatic.transform(digits[1]), explicit.transform(digits[1]))
 
 
 def test_hidden_layer_sizes_as_int_or_array(X):
