@@ -305,7 +305,12 @@ class Interrupt(skorch.callbacks.Callback):
 
     def interrupt(self, net, **kwargs):
         if self.how == "signal":
-            signal.raise_signal(signal.SIGINT)
+            # a shell's background jobs, tests among them, start with Ctrl-C ignored
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.signal(signal.SIGINT, before)
         raise KeyboardInterrupt if self.how == "raise" else RuntimeError("from a callback")
 
 
