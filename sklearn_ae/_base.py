@@ -221,6 +221,7 @@ class BaseAutoencoder(
                 module, keep_start = self._continue(X), True
             else:
                 module, keep_start = self._build(X, random_state)
+            self.linear_start_ = keep_start and not warm
             split = None
             if self.early_stopping:
                 split = ValidSplit(self.validation_fraction, random_state=new_seed(random_state))
@@ -271,7 +272,7 @@ class BaseAutoencoder(
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1, "keep_start": False}
             if first:
                 random_state = own_random_state(self.random_state)
-                module, _ = self._build(X, random_state)
+                module, self.linear_start_ = self._build(X, random_state)
                 self.net_ = self._make_net(module, len(X), random_state, train_split=None, **how)
             else:
                 self._continue(X)

@@ -190,6 +190,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     decoder_ : torch.nn.Module
         Maps z to û.
 
+    linear_start_ : bool
+        Whether epoch 0 is the linear start; False in the textbook network and after a warm start.
+
     n_iter_ : int
         Number of epochs run.
 

@@ -1,16 +1,12 @@
 """What holds for every estimator: scikit-learn's own checks, and what docstrings say."""
 
-import doctest
 import inspect
-import sys
 
 import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-import sklearn_ae.corruption
-import sklearn_ae.metrics
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 
@@ -88,19 +84,3 @@ def test_shared_parameters_are_documented_alike():
     own |= {"hidden_layer_sizes", "activation", "learning_rate", "batch_size", "max_epochs"}
     for name in plain.keys() - own:
         assert denoising[name] == plain[name]
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        sys.modules[AutoencoderTransformer.__module__],
-        sys.modules[DenoisingAutoencoder.__module__],
-        sklearn_ae.corruption,
-        sklearn_ae.metrics,
-    ],
-    ids=lambda module: module.__name__,
-)
-def test_docstring_examples(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -1,0 +1,12 @@
+"""For the tests and the doctests: pictures are drawn without a screen, and closed."""
+
+import matplotlib as mpl
+import pytest
+from matplotlib import pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def pictures():
+    mpl.use("Agg")
+    yield
+    plt.close("all")
