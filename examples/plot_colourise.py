@@ -13,8 +13,6 @@ has not seen.
 # ------------------------
 # A row holds a patch of 8 x 8 pixels in the order (channel, height, width). No labels are
 # needed: `Grayscale` makes the grey patches from the coloured ones, batch by batch.
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_images
@@ -70,6 +68,4 @@ for row, pictures in zip(axes, halves, strict=True):
         ax.imshow(picture.clip(0, 1))
         ax.set_title(title)
         ax.set_axis_off()
-path = Path("colourise.png").resolve()
-figure.savefig(path, dpi=120)
-print(f"\nThe pictures are drawn in {path}")
+plt.show()

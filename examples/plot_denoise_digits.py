@@ -13,8 +13,6 @@ by kernel PCA and by the denoising autoencoder: the counterpart of scikit-learn'
 # --------------------
 # How much PCA and kernel PCA should keep depends on the noise. A grid search finds it without
 # labels: the scorer corrupts images that were held out, restores them and compares.
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, KernelPCA
@@ -23,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklearn_ae import DenoisingAutoencoder
 from sklearn_ae.corruption import corrupt
+from sklearn_ae.inspection import ReconstructionDisplay
 from sklearn_ae.metrics import RestorationScorer, peak_signal_noise_ratio
 
 X_train, X_test = train_test_split(load_digits().data / 16, random_state=0)
@@ -62,17 +61,14 @@ for name, images in restored.items():
 # %%
 # The first images of the test set
 # --------------------------------
-restored["clean"] = X_test
-n_images = 12
-figure, axes = plt.subplots(len(restored), n_images, figsize=(9, 4), layout="constrained")
-for row, (name, images) in zip(axes, restored.items(), strict=True):
-    for ax, image in zip(row, images, strict=False):
-        ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
-        ax.set_xticks([])
-        ax.set_yticks([])
-    label = name.replace("Denoising", "Denoising\n")
-    error = f"\nerror {errors[name]:.4f}" if name in errors else ""
-    row[0].set_ylabel(label + error, rotation=0, ha="right", va="center")
-path = Path("denoise_digits.png").resolve()
-figure.savefig(path, dpi=150)
-print(f"\nThe images are drawn in {path}")
+# From top to bottom: the clean images, those under noise, and what each makes of the latter.
+labels = {name: f"{name}\nerror {errors[name]:.4f}" for name in fitted}
+display = ReconstructionDisplay(
+    {
+        "original": X_test[:10],
+        f"noisy\nerror {errors['noisy']:.4f}": X_noisy[:10],
+        **{labels[name]: restored[name][:10] for name in fitted},
+    },
+    image_shape=(8, 8),
+).plot(cmap="gray_r")
+plt.show()

@@ -15,7 +15,6 @@ them, with PCA among the candidates, on scikit-learn's digits.
 # `hidden_layer_sizes`. The reducer itself is a parameter of the pipeline, so that PCA competes
 # with the same classifier, the same folds and the same code sizes.
 import itertools
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -116,6 +115,4 @@ right.set_ylabel("hidden layers")
 right.set_xlabel("accuracy, mean over the code sizes")
 right.grid(alpha=0.3)
 figure.suptitle("Digits: one search over code size, layers, units and loss")
-path = Path("grid_search.png").resolve()
-figure.savefig(path, dpi=150)
-print(f"\nThe results are drawn in {path}")
+plt.show()

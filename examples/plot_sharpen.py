@@ -13,8 +13,6 @@ pictures and sharpens the right half, which it has not seen.
 # ------------------------
 # A row holds a patch of 8 x 8 pixels in the order (channel, height, width). `Downscale` makes
 # the coarse patches from the fine ones: each block becomes its mean.
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -94,6 +92,4 @@ for row, pictures, detail in zip(axes, halves, details, strict=True):
         ax.imshow(picture[detail].clip(0, 1))
         ax.set_title(title)
         ax.set_axis_off()
-path = Path("sharpen.png").resolve()
-figure.savefig(path, dpi=120)
-print(f"\nThe pictures are drawn in {path}")
+plt.show()

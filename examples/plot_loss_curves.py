@@ -1,0 +1,46 @@
+"""
+==============================
+How the loss falls below PCA's
+==============================
+
+The loss on held-out rows starts at PCA's and falls from there. The textbook network starts at
+random and may never arrive. On a small table training finds nothing that is clearly better, and
+what is kept is PCA.
+"""
+
+# %%
+# Digits, 32 numbers a code
+# -------------------------
+# `LossCurveDisplay` takes fitted estimators. The dashed line is PCA on the rows held out for
+# early stopping, the dot the epoch whose weights were kept.
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits, load_wine
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.inspection import LossCurveDisplay
+
+X = load_digits().data
+ours = AutoencoderTransformer(32, random_state=0).fit(X)
+textbook = AutoencoderTransformer(32, linear_start=False, random_state=0).fit(X)
+
+figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+LossCurveDisplay.from_estimator(ours, ax=ax, name="autoencoder")
+LossCurveDisplay.from_estimator(textbook, ax=ax, name="textbook", color="#d55e00")
+ax.set_ylim(0, 4)
+ax.set_title("Digits, 32 numbers a code")
+plt.show()
+for name, autoencoder in {"autoencoder": ours, "textbook": textbook}.items():
+    print(f"{name:12} best loss {autoencoder.best_loss_:.3f} in epoch {autoencoder.best_epoch_}")
+print(f"{'PCA':12} loss      {ours.start_loss_:.3f}")
+
+# %%
+# A table too small to learn from
+# -------------------------------
+# 178 wines. The training loss falls, the loss on held-out rows does not fall by more than luck
+# might explain: the best epoch is 0, the start, and the estimator is PCA.
+X_wine = StandardScaler().fit_transform(load_wine().data)
+small = AutoencoderTransformer(4, random_state=0).fit(X_wine)
+display = LossCurveDisplay.from_estimator(small)
+display.ax_.set_title("Wine, 4 numbers a code")
+plt.show()
