@@ -4,6 +4,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 
+collect_ignore_glob = ["docs/*.py", "docs/_build/*", "docs/auto_examples/*", "docs/generated/*"]
+
 
 @pytest.fixture(autouse=True)
 def pictures():

@@ -1,5 +1,12 @@
 """Sphinx configuration."""
 
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+
+from sphinx_gallery.sorting import ExplicitOrder
+
 import sklearn_ae
 
 project = "sklearn-ae"
@@ -8,20 +15,88 @@ copyright = "2026, " + author
 release = version = sklearn_ae.__version__
 
 extensions = [
+    "myst_parser",
+    "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "numpydoc",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+default_role = "py:obj"  # in docstrings, as in NumPy's: a link where there is something to link to
+
 html_theme = "pydata_sphinx_theme"
-autosummary_generate = True
-numpydoc_show_class_members = False
-intersphinx_mapping = {
-    "python": ("https://docs.python.org/3", None),
-    "sklearn": ("https://scikit-learn.org/stable", None),
-    "skorch": ("https://skorch.readthedocs.io/en/stable", None),
-    "torch": ("https://docs.pytorch.org/docs/stable", None),
+html_title = "sklearn-ae"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_show_sourcelink = False
+html_sidebars = {"start": [], "coming_from": [], "measured": [], "changes": [], "contributing": []}
+html_theme_options = {
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
 }
-sphinx_gallery_conf = {"examples_dirs": "../examples", "gallery_dirs": "auto_examples"}
+
+autosummary_generate = True
+numpydoc_show_class_members = False  # the template of classes shows them in full
+
+# ------------------------------------------------------------------------- other projects' pages
+
+
+def inventory(name):
+    """Return the path of an inventory of what these pages link to, for builds without a network."""
+    lines = Path(__file__).with_name("inventories").joinpath(f"{name}.txt").read_bytes()
+    head = f"# Sphinx inventory version 2\n# Project: {name}\n# Version:\n"
+    path = Path(tempfile.mkdtemp()) / f"{name}.inv"
+    path.write_bytes(f"{head}# The rest is compressed by zlib.\n".encode() + zlib.compress(lines))
+    return str(path)
+
+
+SITES = {
+    "matplotlib": "https://matplotlib.org/stable/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "pandas": "https://pandas.pydata.org/docs/",
+    "python": "https://docs.python.org/3/",
+    "sklearn": "https://scikit-learn.org/stable/",
+    "skorch": "https://skorch.readthedocs.io/en/stable/",
+    "torch": "https://docs.pytorch.org/docs/stable/",
+}
+intersphinx_mapping = {name: (url, (None, inventory(name))) for name, url in SITES.items()}
+intersphinx_timeout = 10
+
+# ------------------------------------------------------------------------------------ the gallery
+
+EXAMPLES = [
+    "plot_compare_with_pca.py",
+    "plot_reconstructions.py",
+    "plot_code_scatter.py",
+    "plot_loss_curves.py",
+    "plot_interpolation.py",
+    "plot_grid_search.py",
+    "plot_column_transformer.py",
+    "plot_anomalies.py",
+    "plot_denoise_digits.py",
+    "plot_colourise.py",
+    "plot_sharpen.py",
+]
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "within_subsection_order": ExplicitOrder(EXAMPLES),
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sklearn_ae",),
+    "reference_url": {"sklearn_ae": None},
+    "abort_on_example_error": True,
+    "image_srcset": ["2x"],
+    "show_memory": False,
+    "min_reported_time": 1,
+}
+warnings.filterwarnings("error", module="sklearn_ae")

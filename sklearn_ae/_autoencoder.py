@@ -10,7 +10,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     """An autoencoder [1]_ that starts where PCA ends.
 
     The network is a linear path that starts as the PCA of X plus a nonlinear correction
-    that starts at zero. With u = (X - mean_) / scale_ it computes::
+    that starts at zero. With ``u = (X - mean_) / scale_`` it computes::
 
         code    z = scale_ (W u + f(u))
         output  û = V z / scale_ + g(z / scale_)
@@ -120,7 +120,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Epochs without an improvement of at least `tol` after which training stops.
 
     tol : float, default=0.0001
-        Improvement that counts, in the loss of X / scale_.
+        Improvement that counts, in the loss of ``X / scale_``.
 
     clip : bool, default=False
         Clip what `inverse_transform` and `reconstruct` return to the range that each
@@ -156,10 +156,10 @@ class AutoencoderTransformer(BaseAutoencoder):
     n_features_in_ : int
         Number of features seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X has names that are all strings.
 
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (n_features,)
         Mean of each feature; zeros where the network sees X itself.
 
     scale_ : float
@@ -169,7 +169,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         The trained net.
 
     encoder_ : torch.nn.Module
-        Maps u of shape (n, n_features_in_) to z of shape (n, n_components_).
+        Maps u of shape (n, n_features) to z of shape (n, n_components).
 
     decoder_ : torch.nn.Module
         Maps z to û.

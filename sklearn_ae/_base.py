@@ -87,6 +87,13 @@ class BaseAutoencoder(
 
     _max_steps = 1200  # of the optimizer, with automatic batch size and epochs
 
+    # Where scikit-learn's HTML representation of the estimator links to.
+    _doc_link_module = "sklearn_ae"
+    _doc_link_template = (
+        "https://sklearn-ae.readthedocs.io/en/latest/generated/"
+        "{estimator_module}.{estimator_name}.html"
+    )
+
     _parameter_constraints: dict = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
@@ -458,7 +465,7 @@ class BaseAutoencoder(
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, n_components_), float32
+        codes : ndarray of shape (n_samples, n_components), float32
         """
         X = self._check_rows(X)
         codes = np.empty((len(X), self.n_components_), dtype=np.float32)
@@ -471,12 +478,12 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components_)
+        X : array-like of shape (n_samples, n_components)
             Codes, as `transform` returns them.
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features_in_)
+        X_original : ndarray of shape (n_samples, n_features)
             float64 where `fit` saw float64, else float32.
         """
         check_is_fitted(self)

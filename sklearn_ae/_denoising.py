@@ -137,7 +137,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Epochs without an improvement of at least `tol` after which training stops.
 
     tol : float, default=0.0001
-        Improvement that counts, in the loss of X / scale_.
+        Improvement that counts, in the loss of ``X / scale_``.
 
     clip : bool, default=False
         Clip what `inverse_transform` and `reconstruct` return to the range that each
@@ -172,10 +172,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_features_in_ : int
         Number of features seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X has names that are all strings.
 
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (n_features,)
         Mean of each feature; zeros where the network sees X itself.
 
     scale_ : float
@@ -185,7 +185,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         The trained net.
 
     encoder_ : torch.nn.Module
-        Maps u of shape (n, n_features_in_) to z of shape (n, n_components_).
+        Maps u of shape (n, n_features) to z of shape (n, n_components).
 
     decoder_ : torch.nn.Module
         Maps z to û.

@@ -1,0 +1,65 @@
+"""The documentation says what the code does; its ``>>>`` examples are run as doctests."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^( *)\.\. code-block:: python\n\n((?:\1 +.*\n|\n)+)", flags=re.MULTILINE)
+
+
+def python_blocks(page):
+    """Return the code of a page's blocks that use the package."""
+    blocks = [textwrap.dedent(code) for _, code in BLOCK.findall((DOCS / page).read_text())]
+    return [code for code in blocks if "sklearn_ae" in code]
+
+
+@pytest.mark.parametrize("code", python_blocks("coming_from.rst"))
+def test_what_stands_beside_others_code_runs(code):
+    X = np.random.RandomState(0).uniform(size=(90, 784))
+    names = {"X_train": X[:60], "X_test": X[60:]}
+    exec(compile(code, "coming_from.rst", "exec"), names)
+    autoencoder = names["autoencoder"]
+    assert autoencoder.transform(X).shape == (90, autoencoder.n_components)
+
+
+def test_every_block_is_found():
+    text = (DOCS / "coming_from.rst").read_text()
+    assert len(python_blocks("coming_from.rst")) == text.count("import AutoencoderTransformer") == 5
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer(), DenoisingAutoencoder()])
+def test_the_html_representation_links_to_the_page_of_the_estimator(estimator):
+    html = estimator._repr_html_()
+    name = type(estimator).__name__
+    assert f"/generated/sklearn_ae.{name}.html" in html
+    assert re.search(rf"^   {name}$", (DOCS / "api.rst").read_text(), flags=re.MULTILINE)
+
+
+def test_subclasses_elsewhere_do_not_link_here():
+    class Own(AutoencoderTransformer):
+        pass
+
+    assert isinstance(Own(), BaseEstimator)
+    assert Own()._get_doc_link() == ""
+
+
+def test_every_page_of_the_reference_is_of_something_public():
+    text = (DOCS / "api.rst").read_text()
+    listed = set(re.findall(r"^   (\w+)$", text, flags=re.MULTILINE))
+    import sklearn_ae.corruption
+    import sklearn_ae.inspection
+    import sklearn_ae.metrics
+
+    public = {
+        name
+        for module in (sklearn_ae, sklearn_ae.corruption, sklearn_ae.inspection, sklearn_ae.metrics)
+        for name in module.__all__
+    }
+    assert listed == public
