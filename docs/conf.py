@@ -29,6 +29,8 @@ exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+highlight_language = "none"  # of what follows "::"; code says what it is
+toc_object_entries_show_parents = "hide"
 default_role = "py:obj"  # in docstrings, as in NumPy's: a link where there is something to link to
 
 html_theme = "pydata_sphinx_theme"
@@ -40,7 +42,7 @@ html_sidebars = {"start": [], "coming_from": [], "measured": [], "changes": [], 
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "coming_from": []},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

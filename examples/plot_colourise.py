@@ -62,10 +62,11 @@ for name, picture in zip(("china", "flower"), load_sample_images().images, stric
     print("{:12}{:8.1f}{:8.1f}{:10.1f}".format(name, *ratios), flush=True)
 
 # %%
-figure, axes = plt.subplots(2, 3, figsize=(8, 7.4), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(7.5, 6.9), layout="constrained")
 for row, pictures in zip(axes, halves, strict=True):
-    for ax, picture, title in zip(row, pictures, ("input", "result", "truth"), strict=True):
+    for ax, picture in zip(row, pictures, strict=True):
         ax.imshow(picture.clip(0, 1))
-        ax.set_title(title)
         ax.set_axis_off()
+for ax, title in zip(axes[0], ("input", "result", "truth"), strict=True):
+    ax.set_title(title)
 plt.show()

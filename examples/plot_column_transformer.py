@@ -68,6 +68,7 @@ sizes = grid[f"{reduce}__n_components"]
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 ax.plot(sizes, r2[1], "o-", color="#1f4e9c", label="autoencoder")
 ax.plot(sizes, r2[0], "s--", color="#7f7f7f", label="PCA")
+ax.set_xticks(sizes)
 ax.set_xlabel("code size of the six blood values")
 ax.set_ylabel("R² of the prediction, held out")
 ax.legend()

@@ -88,8 +88,9 @@ for name, picture in zip(("china", "flower"), load_sample_images().images, stric
 details = np.s_[180:340, :130], np.s_[100:260, 0:130]
 figure, axes = plt.subplots(2, 3, figsize=(8, 7.4), layout="constrained")
 for row, pictures, detail in zip(axes, halves, details, strict=True):
-    for ax, picture, title in zip(row, pictures, ("input", "result", "truth"), strict=True):
+    for ax, picture in zip(row, pictures, strict=True):
         ax.imshow(picture[detail].clip(0, 1))
-        ax.set_title(title)
         ax.set_axis_off()
+for ax, title in zip(axes[0], ("input", "result", "truth"), strict=True):
+    ax.set_title(title)
 plt.show()

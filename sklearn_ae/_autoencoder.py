@@ -7,10 +7,11 @@ N_COMPONENTS_FOR_ONE_LAYER = 8
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """An autoencoder [1]_ that starts where PCA ends.
+    """An autoencoder that starts where PCA ends.
 
-    The network is a linear path that starts as the PCA of X plus a nonlinear correction
-    that starts at zero. With ``u = (X - mean_) / scale_`` it computes::
+    An autoencoder [1]_ encodes rows in a few numbers and decodes them again. Its network is a
+    linear path that starts as the PCA of X plus a nonlinear correction that starts at zero.
+    With ``u = (X - mean_) / scale_`` it computes::
 
         code    z = scale_ (W u + f(u))
         output  û = V z / scale_ + g(z / scale_)

@@ -11,9 +11,9 @@ from .corruption import applied, check_corruption, standardized
 
 
 class DenoisingAutoencoder(BaseAutoencoder):
-    """An autoencoder that restores X from a corrupted X [1]_, starting at the best linear map.
+    """An autoencoder that restores X from a corrupted X, starting at the best linear map.
 
-    `reconstruct` restores rows, `transform` gives codes that noise has little hold on. The
+    `reconstruct` restores rows, `transform` gives codes that noise has little hold on [1]_. The
     network is that of `AutoencoderTransformer`; before the first step it is the
     reduced-rank regression [2]_ of clean rows on corrupted ones: for Gaussian noise PCA
     with each component shrunk by its share of signal, as a Wiener filter does.

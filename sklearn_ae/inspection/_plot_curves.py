@@ -304,7 +304,8 @@ class LossCurveDisplay:
         from_start = self.start_name is not None and self.start_loss is not None
         if from_start:
             style = {"color": PCA_STYLE["color"], "linestyle": PCA_STYLE["linestyle"]}
-            ax.axhline(self.start_loss, label=f"{of}{self.start_name}, held out", **style)
+            label = f"{self.start_name}, {f'start of {name}' if name else 'held out'}"
+            ax.axhline(self.start_loss, label=label, **style)
         ax.plot(epochs, self.loss_curve, color=color, linestyle=":", label=f"{of}training")
         if self.validation_loss_curve is not None:
             held_out = np.array(
