@@ -36,9 +36,9 @@ plt.show()
 # Is the middle a digit?
 # ----------------------
 # Over 200 pairs of different digits: how far the image half-way is from the nearest image of the
-# training set, and for comparison how far reconstructions and held-out images themselves are. Half-way
-# both methods are farther from real images than at the ends, the autoencoder a little less: a straight
-# line of codes does not keep to the digits.
+# training set, and for comparison how far reconstructions and held-out images themselves are.
+# Half-way both methods are farther from real images than at the ends, the autoencoder a little
+# less: a straight line of codes does not keep to the digits.
 first, second = np.random.RandomState(0).randint(len(X_test), size=(2, 400))
 different = np.flatnonzero(y_test[first] != y_test[second])[:200]
 print(f"{'distance to the nearest image':30}{'half-way':>10}{'reconstructed':>15}{'held out':>10}")

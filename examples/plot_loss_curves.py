@@ -4,8 +4,8 @@ How the loss falls below PCA's
 ==============================
 
 The loss on held-out rows starts at PCA's and falls from there. The textbook network starts at
-random and spends most of its epochs on getting where PCA is. On a small table training finds nothing that is clearly better, and
-what is kept is PCA.
+random and spends most of its epochs on getting where PCA is. On a small table training finds
+nothing that is clearly better, and what is kept is PCA.
 """
 
 # %%
