@@ -30,10 +30,11 @@ reducers = {"PCA": PCA(2, random_state=0), "autoencoder": AutoencoderTransformer
 for ax, (name, reducer) in zip(axes, reducers.items(), strict=True):
     pipeline = make_pipeline(reducer, StandardScaler(), KNeighborsClassifier())
     accuracy = pipeline.fit(X_train, y_train).score(X_test, y_test)
-    CodeScatterDisplay.from_estimator(reducer, X_test, y_test, ax=ax)
+    display = CodeScatterDisplay.from_estimator(
+        reducer, X_test, y_test, ax=ax, legend=name != "PCA"
+    )
     ax.set_title(f"{name}: 5 neighbours, accuracy {accuracy:.2f}")
     print(f"{name:12} accuracy of 5 nearest neighbours {accuracy:.3f}")
-axes[0].get_legend().remove()
 plt.show()
 
 # %%

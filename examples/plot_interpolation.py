@@ -37,8 +37,8 @@ plt.show()
 # ----------------------
 # Over 200 pairs of different digits: how far the image half-way is from the nearest image of the
 # training set, and for comparison how far reconstructions and held-out images themselves are.
-# Half-way both methods are farther from real images than at the ends, the autoencoder a little
-# less: a straight line of codes does not keep to the digits.
+# The autoencoder's middle is nearer to an image than PCA's, but it moves farther from what lies at
+# its own ends: a straight line of codes does not keep to the digits.
 first, second = np.random.RandomState(0).randint(len(X_test), size=(2, 400))
 different = np.flatnonzero(y_test[first] != y_test[second])[:200]
 print(f"{'distance to the nearest image':30}{'half-way':>10}{'reconstructed':>15}{'held out':>10}")
@@ -58,7 +58,7 @@ for name, reducer in reducers.items():
 # From the code of one image, each number moves two standard deviations to both sides. Nothing in
 # the training asks the numbers to mean something one by one; what they do is a mixture of
 # strokes, and not the same from another image.
-CodeTraversalDisplay.from_estimator(
+traversal = CodeTraversalDisplay.from_estimator(
     reducers["autoencoder"], X_test, row=0, components=range(4), image_shape=(8, 8)
 )
 plt.show()

@@ -52,7 +52,7 @@ print(f"\nwine: best_epoch_ {autoencoder.best_epoch_}")
 print(f"PCA R² {reconstruction_r2(pca, X_wine_test):.3f}, ", end="")
 print(f"autoencoder R² {reconstruction_r2(autoencoder, X_wine_test):.3f}")
 
-ReconstructionDisplay.from_estimators(
+display = ReconstructionDisplay.from_estimators(
     {"PCA": pca, "autoencoder": autoencoder}, X_wine_test, n_samples=4
 )
 plt.show()

@@ -52,8 +52,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     image_shape : array-like of three int or None, default=None
         Channels, height and width of the image that a row of X holds in C order; needed with
-        `conv_filters`. One of them may be -1 and is then inferred, as in `numpy.reshape`:
-        ``(1, 1, -1)`` is for signals.
+        `conv_filters`, and taken by the Displays of `sklearn_ae.inspection`. One of them may be
+        -1 and is then inferred, as in `numpy.reshape`: ``(1, 1, -1)`` is for signals.
 
     encoder : callable or None, default=None
         Factory of a custom network in place of the encoder's hidden layers and convolutions:

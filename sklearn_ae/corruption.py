@@ -49,7 +49,9 @@ class GaussianNoise:
 
 @dataclass(frozen=True)
 class Masking:
-    """Replace a random share of the entries [1]_.
+    """Replace a random share of the entries.
+
+    It is the corruption of the first denoising autoencoders [1]_.
 
     Parameters
     ----------

@@ -37,7 +37,9 @@ def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     -------
     score : float
         `sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``; for a PCA of X
-        the explained variance ratio.
+        the explained variance ratio. It is in the units of X, also for a pipeline that scales:
+        where features have different units, that of the largest numbers decides, unless X is
+        standardised.
 
     Examples
     --------

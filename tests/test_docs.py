@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
@@ -46,7 +45,6 @@ def test_subclasses_elsewhere_do_not_link_here():
     class Own(AutoencoderTransformer):
         pass
 
-    assert isinstance(Own(), BaseEstimator)
     assert Own()._get_doc_link() == ""
 
 

@@ -21,7 +21,7 @@ LEVELS = {
         {"__init__"},
     ],
     "inspection": [
-        {"_reducers", "_drawing"},
+        {"_inputs", "_drawing"},
         {"_code_size_curve"},
         {"_plot_codes", "_plot_curves", "_plot_rows"},
         {"__init__"},

@@ -1,5 +1,6 @@
 """The code-size curve, held against scikit-learn's own functions, and the Displays."""
 
+import itertools
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import TSNE
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import (
+    GridSearchCV,
     GroupKFold,
     KFold,
     StratifiedKFold,
@@ -31,6 +33,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, inspection
 from sklearn_ae.inspection import (
@@ -96,7 +99,7 @@ def test_scores_are_those_of_cross_validation(iris):
     assert curve.fit_time.shape == curve.transform_time.shape == (3, 2, 3)
     assert (curve.fit_time > 0).all()
     assert (curve.transform_time > 0).all()
-    assert curve.score_names["classifier_score"] == "accuracy"
+    assert curve.score_names["classifier_score"] == "accuracy of the classifier"
 
 
 def test_in_two_processes_the_same(iris):
@@ -167,16 +170,16 @@ def test_without_an_inverse_there_is_no_reconstruction(iris):
 def test_every_fit_failing_is_an_error(iris):
     X, y = iris
     X = X.copy()
-    X[::2] = np.nan
+    X[[10, 70]] = np.nan  # in the training rows of some folds, in the others' test rows
     with pytest.raises(ValueError, match=r"All the 6 fits failed.*NaN"):
         code_size_curve(PCA(), X, y, n_components=[1, 2], cv=3)
 
 
 def test_a_continuous_target_is_read_by_a_regressor():
     X, y = load_diabetes(return_X_y=True)
-    y = y + 0.5
+    assert len(np.unique(y)) > 20  # whole numbers, yet no classes
     curve = code_size_curve(PCA(), X, y, n_components=[1, 8], cv=3)
-    assert curve.score_names["classifier_score"] == "R²"
+    assert curve.score_names["classifier_score"] == "R² of the regressor"
     assert curve.classifier_score[0, 1].mean() > 0.4
     ridge = code_size_curve(PCA(), X, y, n_components=[8], cv=3, classifier=Ridge(1e-6))
     own = cross_val_score(make_pipeline(PCA(8), Ridge(1e-6)), X, y, cv=KFold(3))
@@ -260,10 +263,22 @@ def test_only_transformers(iris, wrong):
         code_size_curve(wrong, *iris, n_components=[2])
 
 
+def test_what_would_be_ignored_is_refused(iris):
+    X, y = iris
+    with pytest.raises(ValueError, match="classifier needs a target"):
+        code_size_curve(PCA(), X, n_components=[1], classifier=Ridge())
+    with pytest.raises(ValueError, match=r"param_name names \['NMF'\]"):
+        code_size_curve(PCA(), X, n_components=[1], param_name={"NMF": "n_components"})
+    with pytest.raises(ValueError, match="multiclass-multioutput"):
+        code_size_curve(PCA(), X, np.column_stack([y, y]), n_components=[1])
+
+
 def test_names(iris):
     X, _ = iris
     curve = code_size_curve([PCA(), TruncatedSVD(), PCA(whiten=True)], X, n_components=[1], cv=2)
     assert curve.estimators == ["PCA 1", "TruncatedSVD", "PCA 2"]
+    curve = code_size_curve([make_pipeline(StandardScaler(), PCA())], X, n_components=[1], cv=2)
+    assert curve.estimators == ["PCA"]
     with pytest.raises(ValueError, match="at least one"):
         code_size_curve([], X, n_components=[1])
 
@@ -312,7 +327,10 @@ def curve(iris):
 
 def test_code_size_curves_are_means_over_folds(curve):
     display = CodeSizeCurveDisplay(curve).plot()
-    assert [ax.get_ylabel() for ax in display.axes_] == ["R² of the reconstruction", "accuracy"]
+    assert [ax.get_ylabel() for ax in display.axes_] == [
+        "R² of the reconstruction",
+        "accuracy of the classifier",
+    ]
     assert display.ax_ is display.axes_[0]
     for ax, measure in zip(
         display.axes_, ["reconstruction_score", "classifier_score"], strict=True
@@ -341,7 +359,9 @@ def test_measures(curve):
 
 
 def test_curve_kwargs(curve):
-    display = CodeSizeCurveDisplay(curve).plot(curve_kwargs=[{"color": "red"}, {"label": "ours"}])
+    display = CodeSizeCurveDisplay(curve).plot(
+        curve_kwargs=({"c": "red"}, {"label": "ours", "ls": ":"})
+    )
     assert display.ax_.lines[0].get_color() == "red"
     assert display.ax_.lines[1].get_label() == "ours"
 
@@ -354,6 +374,10 @@ def test_axes_that_are_given(curve):
     assert len(inside.axes_) == 2
     assert inside.figure_ is axes[2].figure
     assert not axes[2].axison
+    with pytest.raises(ValueError, match="only fresh Axes"):
+        CodeSizeCurveDisplay(curve).plot(axes[2])
+    with pytest.raises(ValueError, match="only fresh Axes of a grid"):
+        CodeSizeCurveDisplay(curve).plot(plt.figure().add_axes([0, 0, 1, 1]))
     with pytest.raises(ValueError, match="draws into 2 Axes; got 3"):
         CodeSizeCurveDisplay(curve).plot(axes)
 
@@ -366,18 +390,32 @@ def test_curves_from_estimators(iris):
     r2, accuracy = display.axes_
     assert [line.get_label() for line in r2.lines] == ["PCA"]
     assert [line.get_label() for line in accuracy.lines] == ["PCA", "WithoutInverse"]
-    alone = CodeSizeCurveDisplay.from_estimator(PCA(), X, n_components=[1, 2], cv=3)
+    assert [len(ax.get_legend().get_texts()) for ax in (r2, accuracy)] == [1, 2]
+    alone = CodeSizeCurveDisplay.from_estimators(PCA(), X, n_components=[1, 2], cv=3)
     assert len(alone.axes_) == 1
+    without = CodeSizeCurveDisplay.from_estimators(WithoutInverse(), X, n_components=[1], cv=3)
+    assert without.ax_.get_legend() is None
 
 
 def test_the_same_colour_for_the_same_method():
     colours = {}
-    for names in [["PCA", "autoencoder"], ["KernelPCA", "DenoisingAutoencoder", "PCA"]]:
+    pictures = [
+        ["PCA", "autoencoder", "KernelPCA"],
+        ["SVD", "NMF", "KernelPCA", "DenoisingAutoencoder", "PCA"],
+        ["PCA 1", "PCA 2", "one", "two", "autoencoder"],
+    ]
+    for names in pictures:
         styles = inspection._drawing.method_styles(names)
         assert len({style["color"] for style in styles}) == len(names)
         assert len({style["marker"] for style in styles}) == len(names)
-        colours |= {name: style["color"] for name, style in zip(names, styles, strict=True)}
+        for name, style in zip(names, styles, strict=True):
+            assert colours.setdefault(name, style["color"]) == style["color"]
     assert colours["autoencoder"] == colours["DenoisingAutoencoder"]
+    assert colours["PCA"] == colours["PCA 1"]
+    by_kind = inspection._drawing.method_styles(
+        ["mine", "linear"], ["AutoencoderTransformer", "PCA"]
+    )
+    assert [style["color"] for style in by_kind] == [colours["autoencoder"], colours["PCA"]]
 
 
 def drawn_images(ax):
@@ -539,8 +577,11 @@ def test_after_a_warm_start_epoch_0_is_not_the_linear_start(digits):
     assert autoencoder.linear_start_
     autoencoder.fit(digits[0])
     assert not autoencoder.linear_start_
-    labels = [line.get_label() for line in LossCurveDisplay.from_estimator(autoencoder).ax_.lines]
-    assert "PCA, held out" not in labels
+    lines = {
+        line.get_label(): line for line in LossCurveDisplay.from_estimator(autoencoder).ax_.lines
+    }
+    assert "PCA, held out" not in lines
+    assert lines["held out"].get_ydata()[0] == autoencoder.start_loss_
     assert not quick(linear_start=False).fit(digits[0]).linear_start_
     assert quick().partial_fit(digits[0]).partial_fit(digits[0]).linear_start_
 
@@ -552,7 +593,7 @@ def test_losses_of_several_in_one_picture(digits):
             quick(8).fit(digits[0]), ax=ax, name=name, color=color
         )
     assert display.ax_ is ax
-    assert {line.get_label().split(",")[0] for line in ax.lines} == {"first", "second"}
+    assert {line.get_label().split(",")[0] for line in ax.lines} == {"first", "second", "PCA"}
 
 
 # its own warning that three epochs are too few
@@ -592,10 +633,13 @@ def test_scatter_of_values(iris):
     assert_array_equal(display.ax_.collections[0].get_array(), X[:, 0] + 0.05)
     assert_allclose(display.ax_.collections[0].get_offsets(), pca.transform(X)[:, [2, 0]])
     assert display.ax_.get_xlabel() == "code 2"
-    assert CodeScatterDisplay.from_estimator(pca, X, y, legend=False).colorbar_ is not None
+    assert CodeScatterDisplay.from_estimator(pca, X, y, kind="values").colorbar_ is not None
     assert CodeScatterDisplay.from_estimator(pca, X, np.arange(150)).colorbar_ is not None
-    with pytest.raises(ValueError, match="components"):
-        CodeScatterDisplay.from_estimator(pca, X, components=(0, 3))
+    for wrong in [(0, 3), (-1, 0), (0, 1, 2)]:
+        with pytest.raises(ValueError, match="components"):
+            CodeScatterDisplay.from_estimator(pca, X, components=wrong)
+    with pytest.raises(ValueError, match="kind must be"):
+        CodeScatterDisplay.from_estimator(pca, X, y, kind="colours")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         CodeScatterDisplay.from_estimator(pca, X, y[:10])
 
@@ -607,6 +651,25 @@ def test_scatter_without_target(iris):
     display = CodeScatterDisplay.from_estimator(autoencoder, frame, s=3)
     assert len(display.ax_.collections[0].get_offsets()) == 150
     assert_array_equal(display.ax_.collections[0].get_sizes(), [3])
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_scatter_without_a_legend(iris, kind):
+    X, y = iris
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, y, kind=kind, legend=False, s=9)
+    assert display.ax_.get_legend() is None
+    assert display.colorbar_ is None
+
+
+def test_legends_leave_neighbours_alone(iris):
+    X, y = iris
+    for layout, inside in [(None, True), ("constrained", False)]:
+        figure, (left, right) = plt.subplots(1, 2, layout=layout)
+        CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, y, ax=left)
+        figure.canvas.draw()
+        legend = left.get_legend().get_window_extent()
+        assert not legend.overlaps(right.get_window_extent())
+        assert (legend.x1 < left.get_window_extent().x1) == inside
 
 
 def test_frames_are_reconstructed(iris):
@@ -630,6 +693,54 @@ def test_frames_are_reconstructed(iris):
 def test_an_inverse_is_needed(iris, draw):
     with pytest.raises(TypeError, match="inverse_transform is needed; WithoutInverse"):
         draw(WithoutInverse().fit(iris[0]), iris[0])
+
+
+def test_what_is_in_a_search_or_a_pipeline_is_found(digits):
+    X = digits[0][:60]
+    inner = quick(image_shape=(1, 8, 8))
+    search = GridSearchCV(make_pipeline(StandardScaler(), inner), {}, cv=2).fit(X)
+    assert ReconstructionDisplay.from_estimator(search, X).ax_.images
+    trained = search.best_estimator_[-1]
+    losses = LossCurveDisplay.from_estimator(search).ax_.lines
+    assert_array_equal(losses[1].get_ydata(), trained.loss_curve_)
+
+
+def test_wrong_requests(iris):
+    X, _ = iris
+    pca = PCA(2).fit(X)
+    for n_steps in (1, 2.5):
+        with pytest.raises(ValueError, match="n_steps must be an int of at least 2"):
+            InterpolationDisplay.from_estimator(pca, X[:2], n_steps=n_steps)
+        with pytest.raises(ValueError, match="n_steps must be an int of at least 2"):
+            CodeTraversalDisplay.from_estimator(pca, X, n_steps=n_steps)
+    with pytest.raises(ValueError, match="row=150 is not among the 150 rows"):
+        CodeTraversalDisplay.from_estimator(pca, X, row=150)
+    for components in ([2], [-1], []):
+        with pytest.raises(ValueError, match="are not in codes of 2 numbers"):
+            CodeTraversalDisplay.from_estimator(pca, X, components=components)
+    with pytest.raises(ValueError, match="'original' and 'noisy' are those of X"):
+        ReconstructionDisplay.from_estimators({"noisy": pca}, X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ReconstructionDisplay.from_estimator(pca, X, X_noisy=X[:10])
+
+
+def test_figures_and_ticks_stay_readable(iris):
+    X, _ = iris
+    pca = PCA(2).fit(X)
+    for image_shape in (None, (2, 2)):
+        display = ReconstructionDisplay.from_estimator(
+            pca, X, n_samples=150, image_shape=image_shape
+        )
+        assert max(display.figure_.get_size_inches()) <= 14
+    sizes = np.arange(2, 34, 2)
+    scores = np.ones((1, len(sizes), 3))
+    many = {"estimators": ["PCA"], "n_components": sizes, "reconstruction_score": scores}
+    many["score_names"] = {"reconstruction_score": "R²"}
+    display = CodeSizeCurveDisplay(Bunch(**many)).plot()
+    display.figure_.canvas.draw()
+    labels = [tick.get_window_extent() for tick in display.ax_.get_xticklabels()]
+    assert len(labels) >= 5
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(labels))
 
 
 def test_the_axes_given_are_drawn_into(iris):

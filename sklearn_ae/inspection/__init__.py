@@ -1,9 +1,9 @@
 """Looking at reductions: scores over code sizes, and Displays.
 
-A Display is scikit-learn's kind of picture: `from_estimator` computes what it shows, the
-constructor takes what is computed already, and `plot` draws it with matplotlib into `ax`.
-Those here need only `transform`, and where they decode `inverse_transform`, and so show PCA,
-NMF and pipelines as well as autoencoders.
+A Display is scikit-learn's kind of picture: `from_estimator`, or `from_estimators` for several,
+computes what it shows, the constructor takes what is computed already, and `plot` draws it with
+matplotlib into `ax`. Those here need only `transform`, and where they decode
+`inverse_transform`, and so show PCA, NMF and pipelines as well as autoencoders.
 """
 
 from ._code_size_curve import code_size_curve

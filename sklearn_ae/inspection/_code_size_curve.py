@@ -23,7 +23,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm  # comes with skorch
 
 from ..metrics import reconstruction_r2
-from ._reducers import named_reducers, size_parameter
+from ._inputs import class_name, holds_classes, named_reducers, size_parameter
 
 MEASURES = ("reconstruction_score", "classifier_score", "fit_time", "transform_time")
 PARTS = ("fit", "transform", "reconstruction", "classifier")  # of the work, that can fail
@@ -67,7 +67,7 @@ def code_size_curve(
     ----------
     estimators : estimator, list of estimators or dict of str to estimator
         Reducers with `fit` and `transform`: PCA, NMF, autoencoders, pipelines of them. They are
-        cloned. Those of a list are named after their classes.
+        cloned. Those of a list are named after their classes, pipelines after their last step.
     X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
         Whatever the reducers take.
     y : array-like of shape (n_samples,), default=None
@@ -83,10 +83,12 @@ def code_size_curve(
     scoring : callable, default=None
         Score of the reconstruction, ``scoring(reducer, X, y)``, such as the scorers of
         `sklearn_ae.metrics`. None is `sklearn_ae.metrics.reconstruction_r2`. Reducers without
-        `inverse_transform` have NaN.
+        `inverse_transform` have NaN. It is in the units of X, also for pipelines that scale:
+        where columns have different units, pass an X that is standardised already.
     classifier : estimator, default=None
         What reads the codes; a regressor will do. None is logistic regression of standardised
-        codes, or ridge regression where y is continuous. Without y there is none.
+        codes, or ridge regression where y holds values: fractions, or more than 20 different
+        numbers. Without y there is none.
     classifier_scoring : str or callable, default=None
         Score of the classifier, as `scoring` in `cross_validate`. None is the `score` of the
         classifier: accuracy, or R² of a regressor.
@@ -106,6 +108,8 @@ def code_size_curve(
 
         estimators : list of str
             Names of the reducers.
+        kinds : list of str
+            Names of their classes, of pipelines those of the last step.
         n_components : ndarray of shape (n_sizes,)
             Code sizes, in the order given.
         reconstruction_score : ndarray of shape (n_estimators, n_sizes, n_splits)
@@ -117,14 +121,15 @@ def code_size_curve(
         transform_time : ndarray of shape (n_estimators, n_sizes, n_splits)
             Seconds to encode the held-out rows.
         score_names : dict of str to str
-            What "reconstruction_score" and "classifier_score" are.
+            What "reconstruction_score" and, with y, "classifier_score" are.
         frame : pandas.DataFrame or None
             The same, a line for each reducer, size and split; None without pandas.
 
     Raises
     ------
     ValueError
-        If every fit fails, or a reducer has no parameter for its code size.
+        If every fit fails, a reducer has no parameter for its code size, or a classifier is
+        given without y.
     TypeError
         If an estimator has no `transform`.
 
@@ -154,14 +159,19 @@ def code_size_curve(
     """
     if isinstance(scoring, str):
         raise ValueError(
-            f"scoring is of the reconstruction and must be a callable; got {scoring!r}. For a "
-            "score of the classifier use classifier_scoring."
+            "scoring is of the reconstruction and must be a callable, as in sklearn_ae.metrics; "
+            f"got {scoring!r}. For a score of the classifier use classifier_scoring."
         )
     reducers, sizes = named_reducers(estimators), checked_sizes(n_components)
     sized = [
         clone(reducer).set_params(**{size_parameter(reducer, name, param_name): size})
         for (name, reducer), size in product(reducers.items(), sizes)
     ]
+    if isinstance(param_name, dict) and not param_name.keys() <= reducers.keys():
+        raise ValueError(
+            f"param_name names {sorted(param_name.keys() - reducers.keys())}, the estimators "
+            f"are {list(reducers)}."
+        )
     X, y, groups = indexable(X, y, groups)
     classifier = resolved_classifier(classifier, y)
     scorers = {"reconstruction_score": scoring or reconstruction_r2}
@@ -180,17 +190,12 @@ def code_size_curve(
     cells = np.array(list(bar), dtype=object).reshape(shape)
     report_errors(cells, list(reducers), sizes)
 
-    curve = Bunch(estimators=list(reducers), n_components=np.array(sizes))
-    for measure in MEASURES:
-        curve[measure] = np.vectorize(itemgetter(measure), otypes=[float])(cells)
-    if classifier is None:
-        curve.classifier_score = None
-    curve.score_names = {
-        "reconstruction_score": name_of(scoring, "R² of the reconstruction"),
-        "classifier_score": name_of(classifier_scoring, "accuracy" if has_classes else "R²"),
-    }
-    curve.frame = as_frame(curve)
-    return curve
+    names = {"reconstruction_score": name_of(scoring, "R² of the reconstruction")}
+    if classifier is not None:
+        otherwise = "accuracy of the classifier" if has_classes else "R² of the regressor"
+        names["classifier_score"] = name_of(classifier_scoring, otherwise)
+    kinds = [class_name(reducer) for reducer in reducers.values()]
+    return as_curve(cells, {"estimators": list(reducers), "kinds": kinds}, sizes, names)
 
 
 def evaluate(reducer, X, y, split, classifier, scorers):
@@ -228,10 +233,9 @@ def evaluate(reducer, X, y, split, classifier, scorers):
 
 def report_errors(cells, names, sizes):
     """Warn of each reducer and size that failed, with its first error by part."""
-    if all("fit" in cell["errors"] for cell in cells.flat):
-        raise ValueError(
-            f"All the {cells.size} fits failed. The first: {first_error(cells, 'fit')}"
-        )
+    if all({"fit", "transform"} & cell["errors"].keys() for cell in cells.flat):
+        error = first_error(cells, "fit") or first_error(cells, "transform")
+        raise ValueError(f"All the {cells.size} fits failed. The first: {error}")
     for (name, of_name), part in product(zip(names, cells, strict=True), PARTS):
         failed = [
             s for s, of_size in zip(sizes, of_name, strict=True) if first_error(of_size, part)
@@ -262,21 +266,37 @@ def checked_sizes(n_components):
 
 def resolved_classifier(classifier, y):
     """Return what reads the codes: by default a linear model of standardised ones."""
-    if y is None or classifier is not None:
-        return None if y is None else classifier
+    if y is None:
+        if classifier is not None:
+            raise ValueError("The classifier needs a target, y.")
+        return None
+    if classifier is not None:
+        return classifier
     kind = type_of_target(y, input_name="y")
-    if kind in ("binary", "multiclass"):
+    if "multioutput" in kind or "multilabel" in kind or kind == "unknown":
+        raise ValueError(f"For a y of type {kind!r} a classifier has to be given.")
+    if holds_classes(y):
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    if kind.startswith("continuous"):
-        return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
-    raise ValueError(f"For a y of type {kind!r} a classifier has to be given.")
+    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
 
 
 def name_of(scoring, otherwise):
     """Return what a score is called."""
     if scoring is None or isinstance(scoring, str):
         return scoring or otherwise
-    return getattr(scoring, "__name__", type(scoring).__name__)
+    function = getattr(scoring, "_score_func", scoring)  # of what make_scorer returns
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def as_curve(cells, names, sizes, score_names):
+    """Return the cells of all reducers, sizes and splits as arrays and a frame."""
+    curve = Bunch(**names, n_components=np.array(sizes), score_names=score_names)
+    for measure in MEASURES:
+        curve[measure] = np.vectorize(itemgetter(measure), otypes=[float])(cells)
+    if "classifier_score" not in score_names:
+        curve.classifier_score = None
+    curve.frame = as_frame(curve)
+    return curve
 
 
 def as_frame(curve):

@@ -1,7 +1,8 @@
 """What the Displays share: matplotlib on demand, one look for a method, rows as images or lines."""
 
 import math
-from itertools import count
+import re
+from itertools import cycle
 
 import numpy as np
 
@@ -15,6 +16,14 @@ OTHER_STYLES = [
     {"color": "#56b4e9", "marker": "P", "linestyle": (0, (3, 1))},
     {"color": "#cc79a7", "marker": "X", "linestyle": (0, (1, 1))},
 ]
+STYLES_BY_NAME = {
+    r"\bPCA\b": PCA_STYLE,
+    "autoencoder": AUTOENCODER_STYLE,
+    "KernelPCA": OTHER_STYLES[0],
+    "NMF": OTHER_STYLES[1],
+    "textbook": OTHER_STYLES[2],
+}
+LARGEST = 14, 10  # inches of a figure
 
 
 def pyplot(user):
@@ -28,37 +37,61 @@ def pyplot(user):
     return plt
 
 
-def method_styles(names):
-    """Return a line style for each method: PCA is grey, an autoencoder blue, in all pictures."""
-    styles, others = [], count()
-    for name in names:
-        if name == "PCA":
-            style = PCA_STYLE
-        elif "autoencoder" in name.lower() and AUTOENCODER_STYLE not in styles:
-            style = AUTOENCODER_STYLE
-        else:
-            style = OTHER_STYLES[next(others) % len(OTHER_STYLES)]
-        styles.append(style)
-    return styles
+def method_styles(names, kinds=None):
+    """Return a line style for each method, the same for the same method in all pictures.
+
+    Methods are known by their names, or else by their kinds, names of classes.
+    """
+    styles = [None] * len(names)
+    for texts in (names, kinds or names):
+        for i, text in enumerate(texts):
+            known = (look for key, look in STYLES_BY_NAME.items() if re.search(key, text, re.I))
+            style = next(known, None)
+            if styles[i] is None and style not in styles:
+                styles[i] = style
+    others = cycle([style for style in OTHER_STYLES if style not in styles])
+    return [next(others) if style is None else style for style in styles]
+
+
+def normalized(kwargs, kind):
+    """Return keywords for matplotlib's plot or scatter with their aliases spelt out."""
+    from matplotlib import cbook
+    from matplotlib.collections import PathCollection
+    from matplotlib.lines import Line2D
+
+    kwargs = dict(kwargs or {})
+    if kind == "plot":
+        return cbook.normalize_kwargs(kwargs, Line2D)
+    return cbook.normalize_kwargs(kwargs, PathCollection)
 
 
 def axes_for(user, ax, n_axes=1, size=(4.5, 3.6)):
     """Return n Axes in a row, of a new figure, of those given, or inside the one given."""
     plt = pyplot(user)
     if ax is None:
-        width, height = size
-        _, axes = plt.subplots(
-            1, n_axes, squeeze=False, figsize=(n_axes * width, height), layout="constrained"
-        )
-        return axes[0]
+        size = np.minimum((n_axes * size[0], size[1]), LARGEST)
+        return plt.subplots(1, n_axes, squeeze=False, figsize=size, layout="constrained")[1][0]
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) == n_axes:
         return axes
     if len(axes) > 1:
         raise ValueError(f"{user} draws into {n_axes} Axes; got {len(axes)}.")
+    place = axes[0].get_subplotspec()
+    if place is None or not axes[0].axison:
+        raise ValueError(
+            f"{user} divides only fresh Axes of a grid of subplots; pass {n_axes} Axes instead."
+        )
     axes[0].set_axis_off()
-    inside = axes[0].get_subplotspec().subgridspec(1, n_axes)
-    return inside.subplots(squeeze=False)[0]
+    return place.subgridspec(1, n_axes).subplots(squeeze=False)[0]
+
+
+def place_legend(ax, **kwargs):
+    """Draw the legend beside the Axes where the figure's layout makes room, else inside."""
+    n_names = len(ax.get_legend_handles_labels()[1])
+    columns = {"ncols": math.ceil(n_names / 20)}
+    if ax.figure.get_layout_engine() is not None:
+        columns |= {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+    ax.legend(**columns, **kwargs)
 
 
 def checked_image_shape(image_shape, n_features):
@@ -73,16 +106,11 @@ def checked_image_shape(image_shape, n_features):
         shape = tuple(side if n == -1 else n for n in shape)
     if len(shape) != 3 or shape[0] not in (1, 3) or math.prod(shape) != n_features:
         raise ValueError(
-            "image_shape must be (height, width) or (channels, height, width) with one channel or "
-            f"three, and multiply to the number of features, {n_features}; got {image_shape!r}."
+            "image_shape must be (height, width) or (channels, height, width), channels first and "
+            f"one or three, and multiply to the number of features, {n_features}; got "
+            f"{image_shape!r}."
         )
     return shape
-
-
-def image_shape_of(reducers, image_shape):
-    """Return an image shape: that given, else that of the first reducer that has one."""
-    shapes = (getattr(reducer, "image_shape", None) for reducer in reducers)
-    return image_shape if image_shape is not None else next((s for s in shapes if s), None)
 
 
 def draw_images(ax, grid, image_shape, row_names, column_names=None, *, limits=None, cmap="gray"):
@@ -121,7 +149,7 @@ def draw_lines(ax, panels, panel_names, line_names, styles):
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("features, in the order of X")
     ax.set_ylabel("value")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    place_legend(ax)
 
 
 def step_styles(n_steps):

@@ -2,10 +2,9 @@
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import type_of_target
 
-from ._drawing import axes_for
-from ._reducers import check_can
+from ._drawing import axes_for, normalized, place_legend
+from ._inputs import check_can, holds_classes
 
 # Petroff's colours, made to be told apart by colour-blind readers; a marker each for grey prints.
 CLASS_COLORS = [
@@ -32,8 +31,11 @@ class CodeScatterDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        What is drawn into.
     figure_ : matplotlib Figure
+        Its figure.
     colorbar_ : matplotlib Colorbar or None
+        That of values; None for classes.
 
     Examples
     --------
@@ -55,19 +57,30 @@ class CodeScatterDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, components=(0, 1), ax=None, legend="auto", **scatter_kwargs
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        components=(0, 1),
+        ax=None,
+        kind="auto",
+        legend=True,
+        **scatter_kwargs,
     ):
         """Encode X and draw its codes.
 
         Parameters
         ----------
         estimator : fitted transformer
+            With codes of two numbers or more.
         X : array-like of shape (n_samples, n_features)
+            Rows to encode.
         y : array-like of shape (n_samples,), default=None
             Classes or values to colour by. A series gives its name to the legend.
         components : sequence of two int, default=(0, 1)
             Which numbers of the code are drawn.
-        ax, legend, **scatter_kwargs
+        ax, kind, legend, **scatter_kwargs : optional
             As in `plot`.
 
         Returns
@@ -81,11 +94,11 @@ class CodeScatterDisplay:
         """
         check_can(estimator, "transform")
         codes = check_array(estimator.transform(X), accept_sparse=False)
-        first, second = components
-        if max(first, second) >= codes.shape[1]:
+        if len(components) != 2 or not set(components) <= set(range(codes.shape[1])):
             raise ValueError(
-                f"components={components!r} are not in codes of {codes.shape[1]} numbers."
+                f"components={components!r} are not two in codes of {codes.shape[1]} numbers."
             )
+        first, second = components
         names = [f"code {first}", f"code {second}"]
         display = cls(
             codes[:, [first, second]],
@@ -93,19 +106,20 @@ class CodeScatterDisplay:
             code_names=names,
             target_name=getattr(y, "name", None),
         )
-        return display.plot(ax, legend=legend, **scatter_kwargs)
+        return display.plot(ax, kind=kind, legend=legend, **scatter_kwargs)
 
-    def plot(self, ax=None, *, legend="auto", **scatter_kwargs):
+    def plot(self, ax=None, *, kind="auto", legend=True, **scatter_kwargs):
         """Draw the codes.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
-        legend : {"auto", True, False}, default="auto"
-            True takes y for classes, a colour and a marker each, False for values, with a
-            colour bar. "auto" takes it for classes unless it is continuous or has more than
-            20 values.
+        kind : {"auto", "classes", "values"}, default="auto"
+            Whether y holds classes, a colour and a marker each, or values along a colour map.
+            "auto" takes for values what is fractional or has more than 20 different numbers.
+        legend : bool, default=True
+            Whether there is a legend, or a colour bar.
         **scatter_kwargs : dict
             Passed to matplotlib's `scatter`.
 
@@ -113,33 +127,31 @@ class CodeScatterDisplay:
         -------
         display : CodeScatterDisplay
         """
+        if kind not in ("auto", "classes", "values"):
+            raise ValueError(f"kind must be 'auto', 'classes' or 'values'; got {kind!r}.")
         (ax,) = axes_for(type(self).__name__, ax)
         codes, self.colorbar_ = np.asarray(self.codes), None
-        how = {"s": 16, "alpha": 0.8, "linewidths": 0, **scatter_kwargs}
+        how = {"s": 16, "alpha": 0.8, "linewidth": 0, **normalized(scatter_kwargs, "scatter")}
         if self.y is None:
             ax.scatter(*codes.T, **{"color": CLASS_COLORS[0], **how})
         else:
             y = column_or_1d(self.y)
             check_consistent_length(codes, y)
-            if legend is True or (legend == "auto" and holds_classes(y)):
-                draw_classes(ax, codes, y, self.target_name, how)
+            if kind == "classes" or (kind == "auto" and holds_classes(y)):
+                draw_classes(ax, codes, y, how)
+                if legend:
+                    place_legend(ax, title=self.target_name, markerscale=1.5)
             else:
-                points = ax.scatter(*codes.T, c=y, **{"cmap": "viridis", **how})
-                self.colorbar_ = ax.figure.colorbar(points, ax=ax, label=self.target_name)
+                points = ax.scatter(*codes.T, c=y.astype(float), **{"cmap": "viridis", **how})
+                if legend:
+                    self.colorbar_ = ax.figure.colorbar(points, ax=ax, label=self.target_name)
         ax.set_xlabel(self.code_names[0])
         ax.set_ylabel(self.code_names[1])
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
-def holds_classes(y):
-    """Tell whether y is better seen as classes than as values."""
-    return type_of_target(y) in ("binary", "multiclass") and (
-        y.dtype.kind not in "iuf" or len(np.unique(y)) <= 20
-    )
-
-
-def draw_classes(ax, codes, y, title, how):
+def draw_classes(ax, codes, y, how):
     """Draw the points of each class in its colour and marker."""
     for i, label in enumerate(np.unique(y)):
         look = {
@@ -147,6 +159,3 @@ def draw_classes(ax, codes, y, title, how):
             "marker": CLASS_MARKERS[(i + i // len(CLASS_COLORS)) % len(CLASS_MARKERS)],
         }
         ax.scatter(*codes[y == label].T, **{**look, "label": str(label), **how})
-    ax.legend(
-        title=title, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=1.5
-    )

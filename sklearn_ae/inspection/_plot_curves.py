@@ -1,12 +1,11 @@
 """Displays of curves: scores over code sizes, losses over epochs."""
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._code_size_curve import MEASURES, code_size_curve
-from ._drawing import AUTOENCODER_STYLE, PCA_STYLE, axes_for, method_styles, pyplot
-from ._reducers import check_can
+from ._drawing import AUTOENCODER_STYLE, PCA_STYLE, axes_for, method_styles, normalized, pyplot
+from ._inputs import check_can, parts
 
 AXIS_NAMES = {
     "fit_time": "seconds to fit",
@@ -29,6 +28,7 @@ class CodeSizeCurveDisplay:
     ax_ : matplotlib Axes
         The first of them.
     figure_ : matplotlib Figure
+        Their figure.
 
     See Also
     --------
@@ -76,15 +76,16 @@ class CodeSizeCurveDisplay:
         Parameters
         ----------
         estimators : estimator, list of estimators or dict of str to estimator
-            Reducers, fitted or not: they are cloned. `from_estimator` is the same.
+            Reducers, fitted or not: they are cloned.
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Whatever the reducers take.
         y : array-like of shape (n_samples,), default=None
             Target of the classifier.
         n_components : array-like of int
             Code sizes.
-        cv, groups, scoring, classifier, classifier_scoring, param_name, n_jobs, verbose
+        cv, groups, scoring, classifier, classifier_scoring, param_name, n_jobs, verbose : optional
             As in `code_size_curve`.
-        ax, measures, std_display_style, curve_kwargs
+        ax, measures, std_display_style, curve_kwargs : optional
             As in `plot`.
 
         Returns
@@ -110,8 +111,6 @@ class CodeSizeCurveDisplay:
             ax, measures=measures, std_display_style=std_display_style, curve_kwargs=curve_kwargs
         )
 
-    from_estimator = from_estimators
-
     def plot(self, ax=None, *, measures=None, std_display_style="fill_between", curve_kwargs=None):
         """Draw the curves.
 
@@ -121,8 +120,8 @@ class CodeSizeCurveDisplay:
             Axes to draw into: one for each measure, or one that gives its place to all. None
             makes a new figure.
         measures : str or list of str, default=None
-            Of "reconstruction_score", "classifier_score", "fit_time", "transform_time". None is
-            the scores that there are.
+            Of "reconstruction_score", "classifier_score", "fit_time", "transform_time". None draws
+            the scores, without those that nobody has.
         std_display_style : {"fill_between", "errorbar", None}, default="fill_between"
             How the standard deviation over the folds is drawn.
         curve_kwargs : dict or list of dict, default=None
@@ -139,9 +138,13 @@ class CodeSizeCurveDisplay:
                 f"{std_display_style!r}."
             )
         axes = axes_for(type(self).__name__, ax, len(measures))
+        named = []
         for one, measure in zip(axes, measures, strict=True):
             self._draw(one, measure, std_display_style, curve_kwargs)
-        axes[0].legend()
+            names = one.get_legend_handles_labels()[1]
+            if not set(names) <= set(named):  # once, unless the first has not all of them
+                one.legend()
+                named = names
         self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         return self
 
@@ -161,15 +164,21 @@ class CodeSizeCurveDisplay:
         """Draw the curves of one measure."""
         names, sizes = self.curve.estimators, self.curve.n_components
         order = np.argsort(sizes)
-        if not isinstance(curve_kwargs, list):
-            curve_kwargs = [curve_kwargs or {}] * len(names)
+        if not isinstance(curve_kwargs, list | tuple):
+            curve_kwargs = [curve_kwargs] * len(names)
         for name, values, style, own in zip(
-            names, self.curve[measure], method_styles(names), curve_kwargs, strict=True
+            names,
+            self.curve[measure],
+            method_styles(names, self.curve.get("kinds")),
+            curve_kwargs,
+            strict=True,
         ):
             mean, spread = values.mean(axis=1)[order], values.std(axis=1)[order]
             if np.isnan(mean).all():
                 continue
-            (line,) = ax.plot(sizes[order], mean, **{"label": name, **style, **own})
+            (line,) = ax.plot(
+                sizes[order], mean, **{"label": name, **style, **normalized(own, "plot")}
+            )
             how = {"color": line.get_color()}
             if std_display_style == "fill_between":
                 ax.fill_between(
@@ -183,8 +192,12 @@ class CodeSizeCurveDisplay:
 
 def draw_sizes(ax, sizes):
     """Set up the axis of the code sizes: doublings are steps of the same length."""
+    ticks = []
+    for size in sizes:  # those with room for their labels
+        if not ticks or size / ticks[-1] >= (sizes[-1] / sizes[0]) ** (1 / 12):
+            ticks.append(size)
     ax.set_xscale("log", base=2)
-    ax.set_xticks(sizes, sizes)
+    ax.set_xticks(ticks, ticks)
     ax.minorticks_off()
     ax.set_xlabel("code size")
     ax.grid(alpha=0.3)
@@ -211,7 +224,9 @@ class LossCurveDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        What is drawn into.
     figure_ : matplotlib Figure
+        Its figure.
 
     Examples
     --------
@@ -250,8 +265,8 @@ class LossCurveDisplay:
         ----------
         estimator : fitted estimator
             With `loss_curve_`: one of this package, or another that trains by epochs, such as
-            `sklearn.neural_network.MLPRegressor`; or a pipeline that ends with one.
-        ax, name, color
+            `sklearn.neural_network.MLPRegressor`; or a pipeline or search that holds one.
+        ax, name, color : optional
             As in `plot`.
 
         Returns
@@ -263,9 +278,11 @@ class LossCurveDisplay:
         TypeError
             If the estimator has no `loss_curve_`, like PCA, which has no epochs.
         """
-        estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        check_is_fitted(estimator)
-        check_can(estimator, "loss_curve_")
+        trained = next((p for p in parts(estimator) if hasattr(p, "loss_curve_")), None)
+        if trained is None:
+            check_is_fitted(estimator)
+            check_can(estimator, "loss_curve_")
+        estimator = trained
         loss = getattr(estimator, "loss", "loss")
         start_name = None
         if getattr(estimator, "linear_start_", False):
@@ -301,23 +318,22 @@ class LossCurveDisplay:
         color = AUTOENCODER_STYLE["color"] if color is None else color
         of = f"{name}, " if name else ""
         epochs = np.arange(1, len(self.loss_curve) + 1)
-        from_start = self.start_name is not None and self.start_loss is not None
-        if from_start:
+        if self.start_name is not None and self.start_loss is not None:
             style = {"color": PCA_STYLE["color"], "linestyle": PCA_STYLE["linestyle"]}
             label = f"{self.start_name}, {f'start of {name}' if name else 'held out'}"
             ax.axhline(self.start_loss, label=label, **style)
         ax.plot(epochs, self.loss_curve, color=color, linestyle=":", label=f"{of}training")
         if self.validation_loss_curve is not None:
-            held_out = np.array(
-                [self.start_loss if from_start else np.nan, *self.validation_loss_curve]
-            )
+            start = np.nan if self.start_loss is None else self.start_loss
+            held_out = np.array([start, *self.validation_loss_curve])
             ax.plot(np.arange(len(held_out)), held_out, color=color, label=f"{of}held out")
             if self.best_epoch is not None:
                 label = f"{of}best epoch, {self.best_epoch}"
                 ax.plot(self.best_epoch, held_out[self.best_epoch], "o", color=color, label=label)
         ax.set_xlabel("epoch")
         ax.set_ylabel(self.loss_name)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        if ax.get_xscale() == "linear":
+            ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

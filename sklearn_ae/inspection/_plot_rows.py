@@ -1,8 +1,10 @@
 """Displays of rows of X, as images or as lines: reconstructions, walks and traversals."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
 from ._drawing import (
@@ -10,17 +12,18 @@ from ._drawing import (
     checked_image_shape,
     draw_images,
     draw_lines,
-    image_shape_of,
     method_styles,
     step_styles,
 )
-from ._reducers import check_can, named_reducers
+from ._inputs import check_can, image_shape_of, named_reducers
 
 TILE = 0.75  # inches
 
 
 class ReconstructionDisplay:
     """Rows of X above what reducers make of them.
+
+    Lines share an axis of values: of columns with different units, show standardised ones.
 
     Parameters
     ----------
@@ -33,7 +36,9 @@ class ReconstructionDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        What is drawn into.
     figure_ : matplotlib Figure
+        Its figure.
 
     Examples
     --------
@@ -60,15 +65,17 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimators : fitted transformer, list or dict of them by name
-            With `inverse_transform`. `from_estimator` is the same.
+            With `inverse_transform`.
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
-        X_noisy : of the same shape, default=None
+            Rows to reconstruct.
+        X_noisy : {array-like, data frame, sparse matrix} of shape (n_samples, n_features), \
+                default=None
             What the reducers are given in place of X, to restore X.
         n_samples : int, default=8
             Rows to draw, from the first on.
         image_shape : sequence of int, default=None
             As in the constructor; None takes that of the first estimator with an `image_shape`.
-        ax, cmap
+        ax, cmap : optional
             As in `plot`.
 
         Returns
@@ -81,6 +88,10 @@ class ReconstructionDisplay:
             If an estimator has no `inverse_transform`.
         """
         reducers = invertible(estimators)
+        taken = sorted({"original", "noisy"} & reducers.keys())
+        if taken:
+            raise ValueError(f"The names 'original' and 'noisy' are those of X; got {taken}.")
+        check_consistent_length(X, X_noisy)
         first = slice(0, n_samples)
         X_in = _safe_indexing(X if X_noisy is None else X_noisy, first)
         rows = {"original": as_array(_safe_indexing(X, first))}
@@ -91,7 +102,25 @@ class ReconstructionDisplay:
         image_shape = image_shape_of(reducers.values(), image_shape)
         return cls(rows, image_shape=image_shape).plot(ax, cmap=cmap)
 
-    from_estimator = from_estimators
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, X_noisy=None, n_samples=8, image_shape=None, ax=None, cmap="gray"
+    ):
+        """Reconstruct the first rows of X by one estimator and draw them.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            With `inverse_transform`.
+        X, X_noisy, n_samples, image_shape, ax, cmap : optional
+            As in `from_estimators`.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+        """
+        how = {"n_samples": n_samples, "image_shape": image_shape, "ax": ax, "cmap": cmap}
+        return cls.from_estimators([estimator], X, X_noisy=X_noisy, **how)
 
     def plot(self, ax=None, *, cmap="gray"):
         """Draw the rows.
@@ -143,7 +172,9 @@ class InterpolationDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        What is drawn into.
     figure_ : matplotlib Figure
+        Its figure.
 
     Examples
     --------
@@ -169,12 +200,12 @@ class InterpolationDisplay:
         Parameters
         ----------
         estimators : fitted transformer, list or dict of them by name
-            With `inverse_transform`. `from_estimator` is the same.
+            With `inverse_transform`.
         X : {array-like, data frame, sparse matrix} of shape (2, n_features)
             The row to start from and the row to end at.
         n_steps : int, default=9
             Rows decoded, those at both ends included; at least 2.
-        image_shape, ax, cmap
+        image_shape, ax, cmap : optional
             As in `ReconstructionDisplay`.
 
         Returns
@@ -184,13 +215,14 @@ class InterpolationDisplay:
         Raises
         ------
         ValueError
-            If X has not two rows.
+            If X has not two rows, or `n_steps` is less than 2.
         TypeError
             If an estimator has no `inverse_transform`.
         """
         reducers = invertible(estimators)
         if _num_samples(X) != 2:
             raise ValueError(f"A walk is between two rows; X has {_num_samples(X)}.")
+        check_steps(n_steps)
         walks = {}
         for name, reducer in reducers.items():
             start, end = as_array(reducer.transform(X))
@@ -199,7 +231,23 @@ class InterpolationDisplay:
         display = cls(walks, image_shape=image_shape, limits=value_range(X))
         return display.plot(ax, cmap=cmap)
 
-    from_estimator = from_estimators
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_steps=9, image_shape=None, ax=None, cmap="gray"):
+        """Walk from one row to another by the code of one estimator.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            With `inverse_transform`.
+        X, n_steps, image_shape, ax, cmap : optional
+            As in `from_estimators`.
+
+        Returns
+        -------
+        display : InterpolationDisplay
+        """
+        how = {"n_steps": n_steps, "image_shape": image_shape, "ax": ax, "cmap": cmap}
+        return cls.from_estimators([estimator], X, **how)
 
     def plot(self, ax=None, *, cmap="gray"):
         """Draw the walks.
@@ -250,7 +298,9 @@ class CodeTraversalDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        What is drawn into.
     figure_ : matplotlib Figure
+        Its figure.
 
     Examples
     --------
@@ -301,7 +351,7 @@ class CodeTraversalDisplay:
             How far to go to either side, in standard deviations of that number over X.
         n_steps : int, default=7
             Rows decoded for each number.
-        image_shape, ax, cmap
+        image_shape, ax, cmap : optional
             As in `ReconstructionDisplay`.
 
         Returns
@@ -312,11 +362,16 @@ class CodeTraversalDisplay:
         ------
         TypeError
             If the estimator has no `inverse_transform`.
+        ValueError
+            If X has no such row, codes no such components, or `n_steps` is less than 2.
         """
-        invertible(estimator)
+        check_can(estimator, "inverse_transform")
+        check_steps(n_steps)
         codes = as_array(estimator.transform(X))
+        if row is not None and not 0 <= row < len(codes):
+            raise ValueError(f"row={row!r} is not among the {len(codes)} rows of X.")
         centre, spread = codes.mean(axis=0) if row is None else codes[row], codes.std(axis=0)
-        components = range(min(codes.shape[1], 10)) if components is None else components
+        components = checked_components(components, codes.shape[1])
         steps = np.linspace(-width, width, n_steps)
         moved = np.tile(centre, (len(components), n_steps, 1))
         for unit, k in zip(moved, components, strict=True):
@@ -351,7 +406,9 @@ class CodeTraversalDisplay:
             ax,
             decoded,
             self.image_shape,
-            self.code_names or [f"code {k}" for k in range(len(decoded))],
+            [f"code {k}" for k in range(len(decoded))]
+            if self.code_names is None
+            else list(self.code_names),
             [f"{step:+.1f} sd" if step else "centre" for step in self.steps],
             limits=self.limits,
             cmap=cmap,
@@ -366,6 +423,22 @@ def invertible(estimators):
     for reducer in reducers.values():
         check_can(reducer, "inverse_transform")
     return reducers
+
+
+def check_steps(n_steps):
+    """Refuse a walk that goes nowhere."""
+    if not (isinstance(n_steps, Integral) and n_steps >= 2):
+        raise ValueError(f"n_steps must be an int of at least 2; got {n_steps!r}.")
+
+
+def checked_components(components, n_components):
+    """Return which numbers of the code are asked for, at most ten where it is not said."""
+    if components is None:
+        return range(min(n_components, 10))
+    components = np.atleast_1d(components)
+    if components.size == 0 or not set(components) <= set(range(n_components)):
+        raise ValueError(f"components={components!r} are not in codes of {n_components} numbers.")
+    return components
 
 
 def as_array(X):
@@ -402,6 +475,9 @@ def draw_rows(
     if image_shape:
         height = n_rows * TILE * image_shape[1] / image_shape[2]
         (ax,) = axes_for(user, ax, size=(n_columns * TILE + 1.6, height + 0.4))
+        if column_names:  # there may be little room: the ends, and the middle if it is a column
+            shown = {0, n_columns - 1} | ({n_columns // 2} if n_columns % 2 else set())
+            column_names = [n if j in shown else "" for j, n in enumerate(column_names)]
         draw_images(ax, grid, image_shape, row_names, column_names, limits=limits, cmap=cmap)
         return ax
     if lines_by == "row":
