@@ -73,7 +73,7 @@ plt.show()
 # The last model has seen no nine. The images that it rebuilds worst, of all held-out ones, and what
 # it makes of them:
 strangest = X_test[np.argsort(autoencoder.score_samples(X_test))[:10]]
-display = ReconstructionDisplay.from_estimator(
+display = ReconstructionDisplay.from_estimators(
     {"autoencoder": autoencoder}, strangest, n_samples=10, image_shape=(8, 8)
 )
 plt.show()
