@@ -20,6 +20,7 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -27,7 +28,7 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.dataset import ValidSplit
 
 from ._linear_start import linear_start
@@ -42,7 +43,16 @@ from ._networks import (
     seeded,
     widest,
 )
-from ._training import SCHEDULES, AutoencoderNet, EpochTasks, StandardizedRows, as_tensor
+from ._rows import (
+    StandardizedRows,
+    as_tensor,
+    is_numeric,
+    is_sliced,
+    like_array,
+    rows_of,
+    statistics,
+)
+from ._training import SCHEDULES, AutoencoderNet, EpochTasks
 from .corruption import check_image_shape
 
 OPTIMIZERS = {
@@ -222,27 +232,27 @@ class BaseAutoencoder(
         """
         with as_before_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
-            X = self._check_training_rows(X, reset=not warm)
+            X, rows, seen = self._check_training_rows(X, reset=not warm)
             random_state = own_random_state(self.random_state)
             if warm:
-                module, keep_start = self._continue(X), True
+                module, keep_start = self._continue(seen), True
             else:
-                module, keep_start = self._build(X, random_state)
+                module, keep_start = self._build(X, rows, seen, random_state)
             self.linear_start_ = keep_start and not warm
             split = None
             if self.early_stopping:
                 split = ValidSplit(self.validation_fraction, random_state=new_seed(random_state))
             self.net_ = self._make_net(
                 module,
-                len(X),
+                len(rows),
                 random_state,
                 keep_start=keep_start,
                 train_split=split,
                 schedule=self.schedule,
                 lr=self.learning_rate,
-                max_epochs=self._n_epochs(len(X)),
+                max_epochs=self._n_epochs(len(rows)),
             )
-            self._train(X, y)
+            self._train(rows, X, y)
             self.net_.optimizer_.state.clear()
         return self
 
@@ -274,43 +284,44 @@ class BaseAutoencoder(
         """
         with as_before_on_error(self):
             first = not hasattr(self, "net_")
-            X = self._check_training_rows(X, reset=first)
+            X, rows, seen = self._check_training_rows(X, reset=first)
             lr = self.learning_rate if self.schedule == "constant" else self.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1, "keep_start": False}
             if first:
                 random_state = own_random_state(self.random_state)
-                module, self.linear_start_ = self._build(X, random_state)
-                self.net_ = self._make_net(module, len(X), random_state, train_split=None, **how)
+                module, self.linear_start_ = self._build(X, rows, seen, random_state)
+                self.net_ = self._make_net(module, len(rows), random_state, train_split=None, **how)
             else:
-                self._continue(X)
+                self._continue(seen)
                 self.net_.set_params(train_split=None, **how)
                 self.net_.iterator_train__corruption = self._corruption()
-            self._train(X, y)
+            self._train(rows, X, y)
         return self
 
-    def _build(self, X, random_state):
+    def _build(self, X, rows, seen, random_state):
         """Set the statistics of X; return the untrained module and whether it is a start."""
         linear = self._has_linear_path()
+        n_features = rows.shape[1]
         self._network_parameters_ = self._network_parameters()
-        self._data_mean_, self.scale_, self._data_min_, self._data_max_ = statistics(X)
-        self.mean_ = self._data_mean_
-        if not self.scale_ * math.sqrt(X.size) < float(np.finfo(np.float32).max):
+        self._seen_ = seen
+        if not seen.scale * math.sqrt(math.prod(rows.shape)) < float(np.finfo(np.float32).max):
             raise ValueError(
                 "The values of X are too large for codes in float32. Scale X, e.g. with "
                 "StandardScaler."
             )
-        if not (linear or self._is_centred()):
-            self.mean_, self.scale_ = np.zeros_like(self.mean_), 1.0
-        n_components = min(32, X.shape[1]) if self.n_components is None else self.n_components
+        as_it_is = not (linear or self._is_centred())
+        mean = torch.zeros_like(seen.mean) if as_it_is else seen.mean
+        self.mean_ = like_array(mean, X)
+        self.scale_ = 1.0 if as_it_is else seen.scale
+        n_components = min(32, n_features) if self.n_components is None else self.n_components
         if linear or n_components < 1:
             seed = self.random_state if isinstance(self.random_state, Integral) else random_state
+            standardized = StandardizedRows(rows, self.mean_, self.scale_)
             corrupt = self._corrupt_array(random_state)
-            start = linear_start(
-                X, self.mean_, self.scale_, n_components, seed, corrupt, logits=self._has_logits()
-            )
+            start = linear_start(standardized, n_components, seed, corrupt, self._has_logits())
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
-        architecture = self._architecture(X.shape[1], self.n_components_)
+        architecture = self._architecture(n_features, self.n_components_)
         generator = torch.Generator().manual_seed(new_seed(random_state))
         if linear:
             module = residual_autoencoder(architecture, start, self.scale_, generator)
@@ -320,7 +331,7 @@ class BaseAutoencoder(
             )
         if self.max_epochs != 0 and not any(p.requires_grad for p in module.parameters()):
             raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
-        self._row_width_ = widest(module, X.shape[1], generator)
+        self._row_width_ = widest(module, n_features, generator)
         return module, linear
 
     def _architecture(self, n_features, n_components):
@@ -335,7 +346,7 @@ class BaseAutoencoder(
             decoder=self.decoder,
         )
 
-    def _continue(self, X):
+    def _continue(self, seen):
         """Return the module to train on, after checks; what X adds to the range is noted."""
         changed = [
             name
@@ -347,13 +358,12 @@ class BaseAutoencoder(
                 f"The network of the last fit cannot be trained further with another {changed[0]}. "
                 "Set it back, or fit with warm_start=False."
             )
-        self._data_min_ = np.minimum(self._data_min_, X.min(axis=0))
-        self._data_max_ = np.maximum(self._data_max_, X.max(axis=0))
+        self._seen_ = self._seen_.widened(seen)
         return self.net_.module_
 
     def _range(self):
         """Return what reconstructions are clipped to, lowest and highest values, or None."""
-        return np.stack([self._data_min_, self._data_max_]) if self.clip else None
+        return torch.stack([self._seen_.low, self._seen_.high]) if self.clip else None
 
     def _corruption(self):
         """Return what corrupts batches of standardised rows, or None: for subclasses."""
@@ -408,18 +418,18 @@ class BaseAutoencoder(
             options["param_groups"] = groups
         return optimizer, options
 
-    def _train(self, X, y):
-        """Train `net_` on X, with scikit-learn's callbacks, and set what came of it."""
+    def _train(self, rows, X, y):
+        """Train `net_` on the rows of X, with scikit-learn's callbacks, and set what came of it."""
         net = self.net_
-        net.criterion_.compare_with(self.mean_, self.scale_, self._range())
+        standardized = StandardizedRows(rows, self.mean_, self.scale_)
+        net.criterion_.compare_with(standardized.mean.cpu(), self.scale_, self._range())
         net.criterion_.to(net.device)
-        rows = StandardizedRows(X, self.mean_, self.scale_, net.device)
         context = self._init_callback_context(max_subtasks=net.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         net.callbacks_.insert(0, ("estimator_callbacks", EpochTasks(self, context, X, y)))
         try:
             with self._own_torch_draws():
-                net.partial_fit(rows)
+                net.partial_fit(standardized)
         finally:
             del net.callbacks_[0]
 
@@ -467,11 +477,11 @@ class BaseAutoencoder(
         -------
         codes : ndarray of shape (n_samples, n_components), float32
         """
-        X = self._check_rows(X)
-        codes = np.empty((len(X), self.n_components_), dtype=np.float32)
-        for part, u in self._standardized_parts(X):
-            codes[part] = self._encode(u).cpu()
-        return codes
+        X, rows = self._check_rows(X)
+        codes = self._results(X, len(rows), self.n_components_, dtype=torch.float32)
+        for part, _, u in self._standardized_parts(rows):
+            codes[part] = self._encode(u)
+        return like_array(codes, X)
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -487,17 +497,19 @@ class BaseAutoencoder(
             float64 where `fit` saw float64, else float32.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.float32, input_name="X", estimator=self)
+        xp, _ = get_namespace(X)
+        codes = check_array(X, dtype=xp.float32, input_name="X", estimator=self)
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but inverse_transform of "
                 f"{type(self).__name__} is expecting codes with {self.n_components_} components, "
                 "as transform returns them."
             )
-        decoded = np.empty((len(codes), self.n_features_in_), dtype=self.mean_.dtype)
-        for part in self._parts(len(codes)):
-            decoded[part] = self._decode(as_tensor(codes[part], self.net_.device))
-        return decoded
+        rows = rows_of(codes, self.net_.device)
+        decoded = self._results(codes, len(rows), self.n_features_in_)
+        for part in self._parts(len(rows)):
+            decoded[part] = self._decode(rows.read(part))
+        return like_array(decoded, codes)
 
     def reconstruct(self, X):
         """Encode and decode X.
@@ -511,11 +523,11 @@ class BaseAutoencoder(
         X_reconstructed : ndarray of shape (n_samples, n_features)
             float64 where `fit` saw float64, else float32.
         """
-        X = self._check_rows(X)
-        decoded = np.empty(X.shape, dtype=self.mean_.dtype)
-        for part, reconstruction in self._reconstructed_parts(X):
-            decoded[part] = reconstruction
-        return decoded
+        X, rows = self._check_rows(X)
+        decoded = self._results(X, *rows.shape)
+        for part, _, u in self._standardized_parts(rows):
+            decoded[part] = self._decode(self._encode(u))
+        return like_array(decoded, X)
 
     def score_samples(self, X):
         """Return minus the mean squared reconstruction error of each row.
@@ -529,11 +541,12 @@ class BaseAutoencoder(
         scores : ndarray of shape (n_samples,), float64
             In squared units of X; the lower, the less a row is like those in `fit`.
         """
-        X = self._check_rows(X)
-        scores = np.empty(len(X))
-        for part, reconstruction in self._reconstructed_parts(X):
-            scores[part] = -np.square(X[part] - reconstruction).mean(axis=1, dtype=np.float64)
-        return scores
+        X, rows = self._check_rows(X)
+        scores = self._results(X, len(rows), dtype=torch.float64)
+        for part, originals, u in self._standardized_parts(rows):
+            errors = originals - self._decode(self._encode(u))
+            scores[part] = -errors.square_().mean(dim=1, dtype=torch.float64)
+        return like_array(scores, X)
 
     def score(self, X, y=None):
         """Return the share of the variance of X that its reconstruction keeps, R².
@@ -553,40 +566,41 @@ class BaseAutoencoder(
         score : float
             At most 1; nan with a warning for a single row.
         """
-        X = self._check_rows(X)
-        if len(X) < 2:
+        _, rows = self._check_rows(X)
+        if len(rows) < 2:
             warnings.warn(
                 "R² is not defined for fewer than two samples.",
                 UndefinedMetricWarning,
                 stacklevel=2,
             )
             return float("nan")
-        with np.errstate(invalid="ignore"):  # infinities are found with their part
-            mean = X.mean(axis=0, dtype=np.float64)
-        error = np.zeros(X.shape[1])
-        spread = np.zeros(X.shape[1])
-        for part, reconstruction in self._reconstructed_parts(X):
-            error += np.square(X[part] - reconstruction.astype(np.float64)).sum(axis=0)
-            spread += np.square(X[part] - mean).sum(axis=0)
-        varies = spread > 0
+        seen = statistics(rows, type(self).__name__)
+        error = torch.zeros_like(seen.variance)
+        for _, originals, u in self._standardized_parts(rows):
+            errors = originals - self._decode(self._encode(u)).double()
+            error += errors.square_().sum(dim=0).cpu()
+        varies = seen.high > seen.low
         if not varies.any():
-            return float(np.mean(error == 0))
-        return float(1 - error[varies].sum() / spread[varies].sum())
+            return float((error == 0).double().mean())
+        spread = len(rows) * seen.variance[varies].sum()
+        return float(1 - error[varies].sum() / spread)
 
-    def _reconstructed_parts(self, X):
-        """Yield slices of X, each with the reconstruction of its rows."""
-        for part, u in self._standardized_parts(X):
-            yield part, self._decode(self._encode(u))
+    def _results(self, X, *shape, dtype=None):
+        """Return an empty tensor for what is computed of X, by default in the dtype of X itself."""
+        device = X.device if isinstance(X, torch.Tensor) else "cpu"
+        return torch.empty(shape, dtype=dtype or self._seen_.mean.dtype, device=device)
 
-    def _standardized_parts(self, X):
-        """Yield slices of X, each with its rows as a tensor, checked to be finite."""
-        for part in self._parts(len(X)):
-            u = StandardizedRows(X[part], self.mean_, self.scale_, self.net_.device)[:]
-            if not torch.isfinite(u.sum()):  # in one sum; what is finite can overflow in it
-                with np.errstate(invalid="ignore"):
-                    for rows in (X[part], u.cpu().numpy()):
-                        assert_all_finite(rows, input_name="X", estimator_name=type(self).__name__)
-            yield part, u
+    def _standardized_parts(self, rows):
+        """Yield slices of rows, each with its rows and these standardised, seen to be finite."""
+        standardized = StandardizedRows(rows, self.mean_, self.scale_)
+        for part in self._parts(len(rows)):
+            originals = rows.read(part)
+            u = standardized.standardized(originals).float()
+            if not u.sum().isfinite():  # in one sum; what is finite can overflow in it
+                name = type(self).__name__
+                rows.check_finite(part, name)
+                rows_of(u).check_finite(slice(None), name)
+            yield part, originals, u
 
     def _parts(self, n_samples):
         """Return slices over the rows, small enough that what they pass through stays in cache."""
@@ -597,45 +611,56 @@ class BaseAutoencoder(
         return forward(self.encoder_, u)
 
     def _decode(self, z):
-        """Return the decoded rows in units of X, an array of the dtype that `fit` saw."""
-        output = forward(self.decoder_, z).cpu()
+        """Return the decoded rows in units of X, a tensor of the dtype that `fit` saw."""
+        seen = self._seen_
+        decoded = forward(self.decoder_, z)
         if self.net_.criterion_.name == "binary_cross_entropy":
-            decoded = output.sigmoid().numpy().astype(self.mean_.dtype, copy=False)
+            decoded = decoded.sigmoid().to(seen.mean.dtype)
         else:
-            decoded = output.numpy().astype(self.mean_.dtype, copy=False)
-            decoded *= self.scale_
-            decoded += self.mean_
+            mean = as_tensor(self.mean_).to(decoded.device)
+            decoded = decoded.to(mean.dtype).mul_(self.scale_).add_(mean)
         if self.clip:
-            np.clip(decoded, self._data_min_, self._data_max_, out=decoded)
+            decoded.clamp_(seen.low.to(decoded.device), seen.high.to(decoded.device))
         return decoded
 
     # ---------------------------------------------- parameters and their checks
 
     def _check_training_rows(self, X, reset):
-        """Return X as an array to train on, after all checks that need no training."""
+        """Return X, its rows and their statistics, after all checks that need no training."""
         self._check_parameters()
-        with np.errstate(invalid="ignore"):  # infinities of both signs in one sum
-            X = validate_data(
-                self,
-                X,
-                dtype=[np.float64, np.float32],
-                reset=reset,
-                ensure_min_samples=2 if reset else 1,
-            )
-        self._checked_image_shape(X.shape[1])
-        if self._has_logits() and (X.min() < 0 or X.max() > 1):
+        X = self._check_table(X, reset, ensure_min_samples=2 if reset else 1)
+        rows = rows_of(X, self._torch_device())
+        self._checked_image_shape(rows.shape[1])
+        seen = statistics(rows, type(self).__name__)
+        low, high = float(seen.low.min()), float(seen.high.max())
+        if self._has_logits() and (low < 0 or high > 1):
             raise ValueError(
-                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {X.min():g} to "
-                f"{X.max():g}. Scale X, e.g. with MinMaxScaler, or use another loss."
+                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {low:g} to "
+                f"{high:g}. Scale X, e.g. with MinMaxScaler, or use another loss."
             )
-        return X
+        return X, rows, seen
 
     def _check_rows(self, X):
-        """Return X as an array to encode; that it is finite is checked part by part."""
+        """Return X and its rows to encode; that they are finite is checked part by part."""
         check_is_fitted(self)
-        return validate_data(
-            self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite=False
+        X = self._check_table(X, reset=False)
+        return X, rows_of(X, self.net_.device)
+
+    def _check_table(self, X, reset, **checks):
+        """Return X as a table that `rows_of` takes, not yet seen to be finite."""
+        is_sliced_only = is_sliced(X)
+        # one that is only sliced is not read: what stands for its shape takes no memory
+        table = np.broadcast_to(np.zeros((), X.dtype), X.shape) if is_sliced_only else X
+        table = validate_data(
+            self,
+            table,
+            accept_sparse="csr",
+            dtype="numeric" if is_numeric(X) else [np.float64, np.float32],
+            ensure_all_finite=False,
+            reset=reset,
+            **checks,
         )
+        return X if is_sliced_only else table
 
     def _check_parameters(self):
         """Check what `_parameter_constraints` cannot say."""
@@ -826,6 +851,8 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
         return tags
 
 
@@ -856,29 +883,6 @@ def is_optimizer_class(value):
     """Tell whether a value is a proper subclass of torch's Optimizer."""
     base = torch.optim.Optimizer
     return isinstance(value, type) and issubclass(value, base) and value is not base
-
-
-@np.errstate(over="ignore", invalid="ignore")  # the scale is then not finite
-def statistics(X):
-    """Return mean, scale, minimum and maximum of X, of which all but the scale are by feature.
-
-    The scale is one number, the root of the features' mean variance, so that the squared
-    error of X / scale ranks reconstructions as that of X does. One pass in constant memory:
-    what is summed, in float64, are the rows less the mean of the first ones.
-    """
-    total, squares = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-    low, high = X[0], X[0]
-    parts = list(gen_batches(len(X), max(1, CHUNK_ENTRIES // (8 * X.shape[1]))))
-    shift = X[parts[0]].mean(axis=0, dtype=np.float64)
-    for part in parts:
-        low, high = np.minimum(low, X[part].min(axis=0)), np.maximum(high, X[part].max(axis=0))
-        rows = X[part] - shift
-        total += rows.sum(axis=0)
-        squares += np.square(rows, out=rows).sum(axis=0)
-    offset = total / len(X)
-    variance = np.maximum(squares / len(X) - offset**2, 0)
-    scale = float(np.sqrt(variance.mean())) or 1.0
-    return (shift + offset).astype(X.dtype), scale, low, high
 
 
 def own_random_state(random_state):

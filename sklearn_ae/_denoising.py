@@ -7,6 +7,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseAutoencoder
+from ._rows import as_tensor
 from .corruption import applied, check_corruption, standardized
 
 
@@ -338,16 +339,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
         check_corruption(self.corruption, self.corruption_level, self.corruption_range)
 
     def _check_training_rows(self, X, reset):
-        X = super()._check_training_rows(X, reset)
+        X, rows, seen = super()._check_training_rows(X, reset)
         if callable(self.corruption):  # shows on two rows what would end a fit in its first batch
-            if np.abs(X).max() > np.finfo(np.float32).max:
+            if max(seen.high.max(), -seen.low.min()) > np.finfo(np.float32).max:
                 raise ValueError(
                     "The values of X are too large for a callable corruption, which works on "
                     "float32. Scale X, e.g. with StandardScaler."
                 )
-            rows = torch.tensor(X[:2], dtype=torch.float32, device=self._torch_device())
-            applied(self.corruption, rows, torch.Generator(rows.device))
-        return X
+            batch = rows.read(slice(0, 2)).to(torch.float32, copy=True)
+            applied(self.corruption, batch, torch.Generator(batch.device))
+        return X, rows, seen
 
     def _corruption(self):
         if self.corruption == "gaussian" and self.corruption_level > 1e12 * self.scale_:
@@ -355,11 +356,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"corruption_level={self.corruption_level!r} drowns X, whose features "
                 f"have a standard deviation of {self.scale_:.3g}; it is in units of X."
             )
+        seen, mean = self._seen_, as_tensor(self.mean_).cpu().numpy()
         return standardized(
             self.corruption,
             self.corruption_level,
             self.corruption_range,
-            (self._data_mean_, self._data_min_.min(), self._data_max_.max()),
-            self.mean_,
+            (seen.mean.numpy(), float(seen.low.min()), float(seen.high.max())),
+            mean,
             self.scale_,
         )

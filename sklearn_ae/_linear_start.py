@@ -1,14 +1,25 @@
 """The closed-form linear autoencoder that training starts from."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
+from sklearn.utils.extmath import svd_flip
+
+from ._rows import PART_ENTRIES, SparseRows
 
 MAX_ROWS = 100_000  # of which the start is computed, drawn at random where X has more
+MAX_ENTRIES = 2**26  # of these rows, where all have to be in memory, dense, at once
+
+# As in scikit-learn's PCA: what is narrow and long enough is solved by its covariance.
+MAX_FEATURES_FOR_COVARIANCE = 1_000
+ROWS_A_FEATURE_FOR_COVARIANCE = 10
 
 # Few rows are corrupted several times over, until they make this many a feature: the
 # regression then averages over the corruption instead of learning one draw of it.
@@ -48,8 +59,8 @@ class LinearStart:
     code_rms: float
 
 
-def linear_start(X, mean, scale, n_components, random_state, corrupt=None, logits=False):
-    """Return the best linear autoencoder for the rows of X: PCA, or reduced-rank regression.
+def linear_start(rows, n_components, random_state, corrupt=None, logits=False):
+    """Return the best linear autoencoder for the rows of a table: PCA, or reduced-rank regression.
 
     Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
     regression followed by the PCA of what it predicts, which is the best linear map of that
@@ -57,12 +68,9 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None, logit
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        With more than `MAX_ROWS` rows a random sample of that many is used.
-    mean : ndarray of shape (n_features,)
-    scale : float
-        The start is for u = (X - mean) / scale; subtracting the mean here and not in
-        `PCA` keeps its precision where X has a large offset.
+    rows : StandardizedRows of shape (n_samples, n_features)
+        Of more than `MAX_ROWS` rows a random sample of that many is used, and fewer where
+        `MAX_ENTRIES` is less.
     n_components : int or float
         Number of codes, or the share in (0, 1) that they are to explain of the variance
         that all together explain. Codes beyond what `PCA` can give, min(n_samples,
@@ -70,9 +78,9 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None, logit
     random_state : int or RandomState
         For the sample and the randomised solver of `PCA`.
     corrupt : callable or None, default=None
-        Returns a corrupted copy of an array of rows u.
+        Returns a corrupted copy of an array of standardised rows.
     logits : bool, default=False
-        Whether outputs are to be logits of X, in [0, 1], instead of û.
+        Whether outputs are to be logits of X, in [0, 1], instead of standardised rows.
 
     Returns
     -------
@@ -83,20 +91,17 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None, logit
     .. [1] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
        Multivariate Analysis 5, 1975.
     """
-    if len(X) > MAX_ROWS:
-        rng = check_random_state(random_state)
-        X = X[np.sort(rng.choice(len(X), MAX_ROWS, replace=False))]
-    U = (X - mean) / scale
-    restoration = None if corrupt is None else Restoration(U, corrupt)
-    n_fitted = min(n_components, *U.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):  # the variance ratios of a constant X
-        pca = PCA(n_fitted, random_state=random_state)
-        pca.fit(U if restoration is None else restoration.scores)
-    code_rms = float(np.sqrt(pca.explained_variance_.mean()))
+    sample = Sample(rows, random_state)
+    restoration = None
+    if corrupt is None:
+        components, variance = sample.principal_components(n_components, random_state)
+    else:
+        restoration = Restoration(sample.array(), corrupt)
+        components, variance = principal_components(restoration.scores, n_components, random_state)
+    code_rms = math.sqrt(variance.mean())
     if code_rms < np.finfo(np.float32).eps:  # nothing varies, or nothing can be restored
         code_rms = 1.0
-    n_idle = max(0, n_components - len(pca.components_))
-    components = np.pad(pca.components_, ((0, n_idle), (0, 0)))
+    components = np.pad(components, ((0, max(0, n_components - len(components))), (0, 0)))
     if restoration is None:
         start = LinearStart(components, None, components.T, None, code_rms)
     else:
@@ -109,8 +114,98 @@ def linear_start(X, mean, scale, n_components, random_state, corrupt=None, logit
         )
     if not logits:
         return start
-    rows = U[:: -(-len(U) // MAX_ROWS_FOR_SLOPE)]
-    return with_logits(start, rows, rows if corrupt is None else corrupt(rows), mean, scale)
+    few = sample.array(MAX_ROWS_FOR_SLOPE)
+    mean = rows.mean.cpu().numpy()
+    return with_logits(start, few, few if corrupt is None else corrupt(few), mean, rows.scale)
+
+
+class Sample:
+    """The rows that the start is computed of: all, or a random sample of them.
+
+    Parameters
+    ----------
+    rows : StandardizedRows
+    random_state : int or RandomState
+    """
+
+    def __init__(self, rows, random_state):
+        self.rows = rows
+        self.index = np.arange(len(rows))
+        if len(rows) > MAX_ROWS:
+            rng = check_random_state(random_state)
+            self.index = np.sort(rng.choice(len(rows), MAX_ROWS, replace=False))
+        self.shape = len(self.index), rows.rows.shape[1]
+
+    def principal_components(self, n_components, random_state):
+        """Return the principal components, an array, and their variances."""
+        n_samples, n_features = self.shape
+        if (
+            n_features <= MAX_FEATURES_FOR_COVARIANCE
+            and n_samples >= ROWS_A_FEATURE_FOR_COVARIANCE * n_features
+        ):
+            return eigenvectors(self.covariance(), n_components)
+        is_sparse = isinstance(self.rows.rows, SparseRows)
+        is_large = n_samples * n_features > MAX_ENTRIES
+        if is_sparse and is_large and 1 <= n_components < min(self.shape):
+            pca = PCA(n_components, svd_solver="arpack", random_state=random_state)
+            pca.fit(self.rows.rows.X[self.index])
+            return pca.components_, pca.explained_variance_ / self.rows.scale**2
+        return principal_components(self.array(), n_components, random_state)
+
+    def covariance(self):
+        """Return the covariance of the features, computed in constant memory."""
+        products, total = 0, 0
+        for part in self.parts(self.index):
+            products += gram(part)
+            total += part.sum(dim=0, dtype=torch.float64)
+        n_samples, _ = self.shape
+        covariance = (products - torch.outer(total, total) / n_samples) / (n_samples - 1)
+        return covariance.cpu().numpy()
+
+    def array(self, max_rows=MAX_ROWS):
+        """Return the rows as an array, or `max_rows` or `MAX_ENTRIES` evenly over them."""
+        _, n_features = self.shape
+        max_rows = min(max_rows, max(MAX_ROWS_FOR_SLOPE, MAX_ENTRIES // n_features))
+        index = self.index[:: -(-len(self.index) // max_rows)]
+        array = torch.empty(len(index), n_features, dtype=self.rows.rows.dtype)
+        n_filled = 0
+        for part in self.parts(index):
+            array[n_filled : n_filled + len(part)] = part
+            n_filled += len(part)
+        return array.numpy()
+
+    def parts(self, index):
+        """Yield the rows at an index, standardised in their dtype, in parts."""
+        n_rows = max(1, PART_ENTRIES // self.shape[1])
+        for part in torch.from_numpy(index).split(n_rows):
+            yield self.rows.standardized(self.rows.rows.read(part))
+
+
+def gram(rows):
+    """Return rows.T @ rows, (n_features, n_features), in float64."""
+    if rows.device.type != "cpu":
+        return (rows.T @ rows).double()
+    array = rows.numpy()  # of this product NumPy makes one half only
+    return torch.from_numpy(array.T @ array).double()
+
+
+def eigenvectors(covariance, n_components):
+    """Return principal components and their variances, as PCA has them, of a covariance."""
+    variance, vectors = eigh(covariance, overwrite_a=True)
+    variance, components = np.maximum(variance[::-1], 0), vectors[:, ::-1].T
+    if n_components < 1:
+        total = variance.sum() or 1.0
+        n_components = np.searchsorted(np.cumsum(variance) / total, n_components, "right") + 1
+    _, components = svd_flip(None, components[:n_components], u_based_decision=False)
+    return components, variance[:n_components]
+
+
+def principal_components(X, n_components, random_state):
+    """Return principal components and their variances by PCA, which may overwrite X."""
+    pca = PCA(min(n_components, *X.shape), copy=False, random_state=random_state)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the variance ratios of a constant X
+        pca.fit(X)
+    return pca.components_, pca.explained_variance_
 
 
 def with_logits(start, targets, inputs, mean, scale):

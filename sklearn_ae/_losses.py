@@ -37,10 +37,10 @@ class ReconstructionLoss(nn.Module):
 
         Parameters
         ----------
-        mean : ndarray of shape (n_features,)
+        mean : tensor of shape (n_features,)
         scale : float
             Targets are (X - mean) / scale, and so are outputs that are no logits.
-        clip_to : ndarray of shape (2, n_features) or None, default=None
+        clip_to : tensor of shape (2, n_features) or None, default=None
             Lowest and highest value of each feature of X; None for any. Logits are not clipped.
 
         References
@@ -48,11 +48,10 @@ class ReconstructionLoss(nn.Module):
         .. [1] Bengio, Leonard and Courville, "Estimating or propagating gradients through
            stochastic neurons for conditional computation", arXiv:1308.3432, 2013.
         """
-        bounds = None if clip_to is None else torch.as_tensor((clip_to - mean) / scale)
-        has_other_targets = self.name == "binary_cross_entropy" and mean.any()
-        self.mean = torch.as_tensor(mean / scale).float() if has_other_targets else None
+        has_other_targets = self.name == "binary_cross_entropy" and bool(mean.any())
+        self.mean = (mean / scale).float() if has_other_targets else None
         self.scale = scale
-        self.bounds = None if bounds is None else bounds.float()
+        self.bounds = None if clip_to is None else ((clip_to - mean) / scale).float()
 
     def forward(self, output, target):
         """Return the mean over all entries, a scalar tensor."""

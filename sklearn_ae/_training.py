@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Subset
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -23,41 +23,6 @@ SIGNIFICANCE = 0.001
 CLEAN_ROWS = 10
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
-
-
-def as_tensor(array, device):
-    """Return an array as a tensor; on a CPU it shares the memory if C-contiguous."""
-    array = np.ascontiguousarray(array)
-    try:  # takes read-only arrays without a warning, unlike from_numpy
-        return torch.from_dlpack(array).to(device)
-    except BufferError:  # read-only, and NumPy or torch is too old to share that
-        return torch.from_numpy(array.copy()).to(device)
-
-
-class StandardizedRows(Dataset):
-    """The rows of an array, centred, scaled and cast to float32 as they are read.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        float32 or float64. Not copied on a CPU if it is C-contiguous.
-    mean : ndarray of shape (n_features,)
-    scale : float
-    device : torch.device
-    """
-
-    def __init__(self, X, mean, scale, device):
-        self.X = as_tensor(X, device)
-        self.mean = as_tensor(mean, device)
-        self.scale = scale
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, index):
-        """Return the standardised rows at `index`, a slice or an index tensor."""
-        rows = self.X[index] if isinstance(index, slice) else self.X.index_select(0, index)
-        return rows.sub(self.mean).div_(self.scale).float()
 
 
 class Batches:
@@ -86,7 +51,7 @@ class Batches:
             self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
         else:
             self.rows, index = dataset, torch.arange(len(dataset))
-        self.index = index.to(self.rows.X.device)
+        self.index = index.to(self.rows.device)
         self.batch_size = batch_size
         self.generator = generator
         self.corruption = corruption

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 import sklearn_ae._base as base
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae._base import own_random_state, statistics
+from sklearn_ae._base import own_random_state
 
 CONFIGURATIONS = {
     "linear start": {},
@@ -198,24 +198,6 @@ def test_losses_are_in_units_of_X(X):
     assert_allclose(-autoencoder.score_samples(X).mean(), autoencoder.loss_curve_[0], rtol=1e-4)
     tenfold = quick(learning_rate=1e-9, early_stopping=False, max_epochs=1).fit(10 * X)
     assert_allclose(tenfold.loss_curve_[0], 100 * autoencoder.loss_curve_[0], rtol=1e-4)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    n_samples=st.integers(2, 1000),
-    offset=st.sampled_from([0, 1e3, -1e6]),
-    dtype=st.sampled_from([np.float32, np.float64]),
-)
-def test_statistics(n_samples, offset, dtype):
-    X = np.random.RandomState(n_samples).normal(size=(n_samples, 3)) * [1, 10, 100]
-    X = (X + offset).astype(dtype)
-    mean, scale, low, high = statistics(X)
-    assert mean.dtype == dtype
-    precise = X.astype(np.float64)
-    assert_allclose(mean, precise.mean(axis=0), rtol=1e-6, atol=1e-5)
-    assert_allclose(scale, np.sqrt(precise.var(axis=0).mean()), rtol=1e-5)
-    assert_array_equal(low, X.min(axis=0))
-    assert_array_equal(high, X.max(axis=0))
 
 
 # --------------------------------------------------------------------- textbook networks
@@ -510,7 +492,7 @@ def test_a_network_is_not_trained_further_as_another(unit_X, name, value, method
 def test_clip_follows_what_was_seen(X):
     autoencoder = quick(10, clip=True).partial_fit(X).partial_fit(100 * X)
     assert np.abs(autoencoder.reconstruct(100 * X)).max() > np.abs(X).max()
-    assert_array_equal(autoencoder._data_max_, np.maximum(X, 100 * X).max(axis=0))
+    assert_array_equal(autoencoder._seen_.high, np.maximum(X, 100 * X).max(axis=0))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e30])

@@ -14,8 +14,8 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {"_losses", "_networks", "_linear_start", "corruption"},
-        {"_training", "metrics"},
+        {"_losses", "_networks", "_rows", "corruption"},
+        {"_linear_start", "_training", "metrics"},
         {"_base", "inspection"},
         {"_autoencoder", "_denoising"},
         {"__init__"},

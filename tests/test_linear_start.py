@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _linear_start as module
 from sklearn_ae._linear_start import linear_start
+from sklearn_ae._rows import StandardizedRows, rows_of
 
 
 def untrained(n_components, **params):
@@ -107,8 +108,8 @@ def test_large_X_is_sampled(monkeypatch):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(2000, 3)) * [3, 2, 1]
     monkeypatch.setattr(module, "MAX_ROWS", 500)
-    sampled = linear_start(X, X.mean(axis=0), 1.0, 2, random_state=0)
-    again = linear_start(X, X.mean(axis=0), 1.0, 2, random_state=0)
+    rows = StandardizedRows(rows_of(X), X.mean(axis=0), 1.0)
+    sampled, again = (linear_start(rows, 2, random_state=0) for _ in range(2))
     np.testing.assert_array_equal(sampled.encoder, again.encoder)
     exact = PCA(2).fit(X).components_
     assert not np.allclose(sampled.encoder, exact, atol=1e-6)
@@ -148,7 +149,8 @@ def test_constant_X_has_a_start():
 def test_regression_copes_with_any_rank(X, corrupt, dtype):
     """Finite, and no worse than the mean of the rows; a warning would fail the test."""
     U = (X - X.mean(axis=0)).astype(dtype)
-    start = linear_start(U, np.zeros(U.shape[1], dtype), 1.0, 2, 0, corrupt)
+    rows = StandardizedRows(rows_of(U), np.zeros(U.shape[1], dtype), 1.0)
+    start = linear_start(rows, 2, 0, corrupt)
     assert start.encoder.shape == (2, U.shape[1])
     assert start.bias.shape == (2,)
     restored = (corrupt(U) @ start.encoder.T + start.bias) @ start.decoder.T

@@ -53,7 +53,7 @@ def test_clipped_outputs_are_compared(name):
     target = torch.as_tensor(TARGET)
     bounds = torch.stack([target.min(dim=0).values, target.max(dim=0).values]).float()
     free, clipping = ReconstructionLoss(name), ReconstructionLoss(name)
-    clipping.compare_with(np.zeros(5), 1.0, bounds.numpy())
+    clipping.compare_with(torch.zeros(5), 1.0, bounds)
     clipped = output.detach().clamp(*bounds).requires_grad_()
     torch.testing.assert_close(clipping(output, target), free(clipped, target))
     torch.testing.assert_close(clipping.rows(output, target), free.rows(clipped, target))
@@ -61,14 +61,14 @@ def test_clipped_outputs_are_compared(name):
     clipping(output, target).backward()
     free(clipped, target).backward()
     torch.testing.assert_close(output.grad, clipped.grad)
-    clipping.compare_with(np.zeros(5), 1.0)
+    clipping.compare_with(torch.zeros(5), 1.0)
     torch.testing.assert_close(clipping(output, target), free(output, target))
 
 
 def test_logits_are_compared_with_X():
     loss = ReconstructionLoss("binary_cross_entropy")
     mean = TARGET.mean(axis=0)
-    loss.compare_with(mean, 0.3, np.stack([np.zeros(5), np.ones(5)]))
+    loss.compare_with(torch.as_tensor(mean), 0.3, torch.tensor([[0.0] * 5, [1.0] * 5]))
     standardised = torch.as_tensor((TARGET - mean) / 0.3)
     assert loss(torch.as_tensor(OUTPUT), standardised).item() == pytest.approx(
         of("binary_cross_entropy"), rel=1e-6

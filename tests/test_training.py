@@ -11,11 +11,11 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._rows import StandardizedRows, rows_of
 from sklearn_ae._training import (
     Batches,
     FixedBatches,
     KeptEpoch,
-    StandardizedRows,
     clearly_lower,
     learning_rates,
 )
@@ -33,7 +33,7 @@ def quick(**params):
 def test_rows_are_standardised_in_their_own_dtype(X, dtype):
     X = (X + 1e3).astype(dtype)
     mean = X.mean(axis=0)
-    rows = StandardizedRows(X, mean, 2.0, "cpu")
+    rows = StandardizedRows(rows_of(X), mean, 2.0)
     index = torch.tensor([3, 1, 1])
     assert rows[index].dtype == torch.float32
     np.testing.assert_array_equal(rows[index], ((X[[3, 1, 1]] - mean) / 2).astype(np.float32))
@@ -42,13 +42,13 @@ def test_rows_are_standardised_in_their_own_dtype(X, dtype):
 
 def test_read_only_rows_are_neither_copied_nor_warned_about(X):
     X.flags.writeable = False
-    rows = StandardizedRows(X, X.mean(axis=0), 1.0, "cpu")
-    assert rows.X.data_ptr() == X.ctypes.data
+    rows = StandardizedRows(rows_of(X), X.mean(axis=0), 1.0)
+    assert rows.rows.X.data_ptr() == X.ctypes.data
 
 
 def test_a_pass_holds_each_row_once(X):
     X = np.arange(60.0)[:, None]
-    rows = Subset(StandardizedRows(X, np.zeros(1), 1.0, "cpu"), np.arange(10, 60))
+    rows = Subset(StandardizedRows(rows_of(X), np.zeros(1), 1.0), np.arange(10, 60))
     batches = Batches(rows, 16, torch.Generator().manual_seed(0))
     first, second = ([batch for batch, _ in batches] for _ in range(2))
     assert [len(batch) for batch in first] == [16, 16, 16, 2]

@@ -1,0 +1,249 @@
+"""Tables of every kind are read as the array of the same numbers is."""
+
+import mmap
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.decomposition import PCA
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import _rows as module
+from sklearn_ae._rows import StandardizedRows, rows_of, statistics
+
+N_ROWS, N_FEATURES = 120, 6
+NUMBERS = np.random.RandomState(0).randint(0, 100, size=(N_ROWS, N_FEATURES))
+NUMBERS[NUMBERS < 30] = 0
+
+
+class Sliced:
+    """What a table of h5py or zarr has: it is read where it is sliced, and counts what is read."""
+
+    def __init__(self, X):
+        self.X, self.shape, self.dtype, self.ndim = X, X.shape, X.dtype, X.ndim
+        self.most = 0
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            assert (np.diff(index) > 0).all()  # as h5py asks for
+        rows = self.X[index]
+        self.most = max(self.most, len(rows))
+        return rows
+
+    def __array__(self, *args, **kwargs):
+        raise AssertionError("The whole table was read.")
+
+
+def mapped(X, path, mode="r"):
+    X.tofile(path / "X")
+    return np.memmap(path / "X", dtype=X.dtype, mode=mode, shape=X.shape)
+
+
+TABLES = {
+    "float64": lambda X, path: X.astype(np.float64),
+    "float32": lambda X, path: X.astype(np.float32),
+    "float16": lambda X, path: X.astype(np.float16),
+    "uint8": lambda X, path: X.astype(np.uint8),
+    "int8": lambda X, path: X.astype(np.int8),
+    "uint16": lambda X, path: X.astype(np.uint16),
+    "int64": lambda X, path: X.astype(np.int64),
+    "Fortran order": lambda X, path: np.asfortranarray(X.astype(np.uint8)),
+    "backwards": lambda X, path: X[::-1].astype(np.float32)[::-1],
+    "big-endian": lambda X, path: X.astype(">f4"),
+    "long double": lambda X, path: X.astype(np.longdouble),
+    "memory map": lambda X, path: mapped(X.astype(np.float32), path),
+    "mapped bytes": lambda X, path: mapped(X.astype(np.uint8), path),
+    "part of a map": lambda X, path: mapped(np.repeat(X, 2, axis=0).astype(np.float32), path)[::2],
+    "sliced": lambda X, path: Sliced(X.astype(np.float32)),
+    "CSR": lambda X, path: sparse.csr_array(X.astype(np.float64)),
+    "CSC": lambda X, path: sparse.csc_matrix(X.astype(np.float32)),
+    "COO of int": lambda X, path: sparse.coo_array(X),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_fit_does_not_depend_on_the_kind_of_table(kind, tmp_path):
+    X = TABLES[kind](NUMBERS, tmp_path)
+    params = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
+    reference = AutoencoderTransformer(2, **params).fit(NUMBERS.astype(np.float64))
+    fitted = AutoencoderTransformer(2, **params).fit(X)
+    as_float = np.asarray(NUMBERS, dtype=np.float64)
+    for method in ("transform", "reconstruct", "score_samples", "score"):
+        expected = getattr(reference, method)(as_float)
+        got = getattr(fitted, method)(X)
+        assert_allclose(got, expected, rtol=1e-4, atol=1e-3)  # float32, of numbers up to 100
+    assert fitted.score(as_float) == pytest.approx(fitted.score(X), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, N_ROWS - 1), min_size=1), st.integers(0, 100), st.integers(1, 20))
+def test_rows_are_read_as_they_are(tmp_path_factory, kind, index, start, length):
+    path = tmp_path_factory.mktemp("rows")
+    X = TABLES[kind](NUMBERS, path)
+    rows = rows_of(X.tocsr() if sparse.issparse(X) else X)
+    assert rows.shape == NUMBERS.shape
+    assert_array_equal(rows.read(torch.tensor(index)), NUMBERS[index])
+    assert_array_equal(rows.read(slice(start, start + length)), NUMBERS[start : start + length])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, np.float32])
+def test_small_dtypes_are_computed_with_in_float32(dtype):
+    fitted = AutoencoderTransformer(2, max_epochs=0).fit(NUMBERS.astype(dtype))
+    assert fitted.mean_.dtype == np.float32
+    assert fitted.reconstruct(NUMBERS.astype(dtype)).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_wide_dtypes_are_computed_with_in_float64(dtype):
+    X = NUMBERS.astype(dtype)
+    moved = X + 10**9  # beyond float32, whose numbers are 64 apart there
+    fitted, other = (AutoencoderTransformer(2, max_epochs=0).fit(Z) for Z in (X, moved))
+    assert_allclose(other.transform(moved), fitted.transform(X), atol=1e-4)
+    assert other.reconstruct(moved).dtype == np.float64
+
+
+# ------------------------------------------------------------------------------ statistics
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0, 1e3])
+@pytest.mark.parametrize("n_samples", [2, 7, 5000])
+def test_statistics(monkeypatch, n_samples, offset, dtype):
+    monkeypatch.setattr(module, "PART_ENTRIES", 3000)
+    X = np.random.RandomState(n_samples).normal(size=(n_samples, 3)) * [1, 10, 100]
+    X = (X + offset).astype(dtype)
+    seen = statistics(rows_of(X), "Estimator")
+    precise = X.astype(np.float64)
+    assert seen.mean.numpy().dtype == dtype
+    assert_allclose(seen.mean, precise.mean(axis=0), rtol=1e-6, atol=1e-5)
+    assert_allclose(seen.variance, precise.var(axis=0), rtol=1e-5)
+    assert_allclose(seen.scale, np.sqrt(precise.var(axis=0).mean()), rtol=1e-5)
+    assert_array_equal(seen.low, X.min(axis=0))
+    assert_array_equal(seen.high, X.max(axis=0))
+
+
+def test_statistics_of_sparse_rows_are_those_of_dense_ones():
+    dense = statistics(rows_of(NUMBERS.astype(np.float64)), "Estimator")
+    few = statistics(rows_of(sparse.csr_array(NUMBERS)), "Estimator")
+    for name in ("mean", "variance", "low", "high"):
+        assert_allclose(getattr(few, name), getattr(dense, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", ["float64", "memory map", "sliced", "CSR"])
+@pytest.mark.parametrize("row", [0, N_ROWS - 1])
+def test_what_is_not_finite_is_found_in_every_part(monkeypatch, tmp_path, kind, bad, row):
+    monkeypatch.setattr(module, "PART_ENTRIES", 10 * N_FEATURES)
+    numbers = NUMBERS.astype(np.float32)
+    fitted = AutoencoderTransformer(2, max_epochs=0).fit(numbers)
+    before = fitted.transform(numbers)
+    numbers[row, 3] = bad
+    X = TABLES[kind](numbers, tmp_path)
+    for method in ("fit", "partial_fit", "transform", "score"):
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            getattr(fitted, method)(X)
+    assert_array_equal(fitted.transform(NUMBERS.astype(np.float32)), before)
+
+
+# ----------------------------------------------------------- files that are mapped or sliced
+
+
+def test_sliced_tables_are_never_read_whole():
+    X = Sliced(np.random.RandomState(0).normal(size=(5000, 4)).astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PART_ENTRIES", 2000)
+        patch.setattr("sklearn_ae._linear_start.PART_ENTRIES", 2000)
+        fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X)
+        assert X.most <= 500
+    assert fitted.transform(X).shape == (5000, 2)
+    with pytest.raises(ValueError, match="expecting 4 features"):
+        fitted.transform(Sliced(X.X[:, :3]))
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        fitted.transform(Sliced(X.X[0]))
+
+
+def test_what_was_read_of_a_map_is_given_back(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "MAX_MAPPED", 10_000)
+    monkeypatch.setattr(module, "PART_ENTRIES", 400)
+    given_back = []
+
+    class Counted(module.Mapping):
+        def note(self, index, row):
+            before = self.n_read
+            super().note(index, row)
+            given_back.append(self.n_read < before)
+
+    monkeypatch.setattr(module, "Mapping", Counted)
+    numbers = np.arange(8000.0).reshape(2000, 4)
+    X = mapped(numbers, tmp_path)
+    rows = rows_of(X)
+    for part in rows.parts():
+        assert_array_equal(rows.read(part), numbers[part])
+    assert any(given_back)
+    assert_array_equal(X, numbers)
+
+
+@pytest.mark.parametrize("mode", ["r+", "c"])
+def test_what_was_written_to_a_map_is_kept(monkeypatch, tmp_path, mode):
+    monkeypatch.setattr(module, "MAX_MAPPED", 0)
+    X = mapped(NUMBERS.astype(np.float64), tmp_path, mode)
+    X[:, 0] += 1
+    written = NUMBERS.astype(np.float64)
+    written[:, 0] += 1
+    fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X)
+    assert_allclose(fitted.mean_, written.mean(axis=0))
+    assert_array_equal(X, written)
+
+
+def test_truncated_map_is_refused(tmp_path):
+    numbers = np.arange(4 * mmap.PAGESIZE, dtype=np.float64).reshape(-1, 4)
+    fitted = AutoencoderTransformer(2, max_epochs=0).fit(numbers)
+    codes = fitted.transform(numbers)
+    X = mapped(numbers, tmp_path)
+    with (tmp_path / "X").open("r+b") as file:
+        file.truncate(mmap.PAGESIZE)
+    for method in ("fit", "partial_fit", "transform", "score"):
+        with pytest.raises(ValueError, match=r"memory map of .*X, which has been truncated"):
+            getattr(fitted, method)(X)
+    assert_array_equal(fitted.transform(numbers), codes)
+
+
+# ------------------------------------------------------------------------------------ sparse
+
+
+def test_start_of_a_large_sparse_table_is_pca_of_it(monkeypatch):
+    monkeypatch.setattr("sklearn_ae._linear_start.MAX_ENTRIES", 100)
+    X = sparse.random_array((300, 80), density=0.05, rng=0, format="csr")
+    pca = PCA(3, random_state=0).fit(X.toarray())
+    codes = AutoencoderTransformer(3, max_epochs=0, random_state=0).fit(X).transform(X)
+    assert_allclose(np.abs(codes), np.abs(pca.transform(X.toarray())), atol=1e-4)
+
+
+def test_sparse_rows_are_restored():
+    X = sparse.csr_array(NUMBERS / 100)
+    params = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
+    few, dense = (
+        DenoisingAutoencoder(3, corruption="masking", corruption_level=0.2, **params).fit(Z)
+        for Z in (X, X.toarray())
+    )
+    assert_allclose(few.reconstruct(X), dense.reconstruct(X.toarray()), atol=1e-4)
+
+
+def test_partial_fit_takes_sparse_chunks():
+    X = sparse.csr_array(NUMBERS)
+    autoencoder = AutoencoderTransformer(3, hidden_layer_sizes=(8,), random_state=0)
+    for _ in range(3):
+        autoencoder.partial_fit(X[:60]).partial_fit(X[60:])
+    assert autoencoder.score(X) > 0.5
+
+
+def test_standardised_rows_are_not_those_of_the_table():
+    X = np.ones((3, 2))
+    rows = StandardizedRows(rows_of(X), np.ones(2), 2.0)
+    assert_array_equal(rows[:], 0)
+    assert_array_equal(X, 1)
