@@ -1,5 +1,9 @@
 """For the tests and the doctests: pictures are drawn without a screen, and closed."""
 
+import os
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is imported
+
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt

@@ -20,7 +20,7 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array, check_random_state, gen_batches
-from sklearn.utils._array_api import get_namespace
+from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -477,7 +477,7 @@ class BaseAutoencoder(
         -------
         codes : ndarray of shape (n_samples, n_components), float32
         """
-        X, rows = self._check_rows(X)
+        X, rows = self._check_rows(X, "transform")
         codes = self._results(X, len(rows), self.n_components_, dtype=torch.float32)
         for part, _, u in self._standardized_parts(rows):
             codes[part] = self._encode(u)
@@ -497,6 +497,7 @@ class BaseAutoencoder(
             float64 where `fit` saw float64, else float32.
         """
         check_is_fitted(self)
+        check_same_namespace(X, self, attribute="mean_", method="inverse_transform")
         xp, _ = get_namespace(X)
         codes = check_array(X, dtype=xp.float32, input_name="X", estimator=self)
         if codes.shape[1] != self.n_components_:
@@ -523,7 +524,7 @@ class BaseAutoencoder(
         X_reconstructed : ndarray of shape (n_samples, n_features)
             float64 where `fit` saw float64, else float32.
         """
-        X, rows = self._check_rows(X)
+        X, rows = self._check_rows(X, "reconstruct")
         decoded = self._results(X, *rows.shape)
         for part, _, u in self._standardized_parts(rows):
             decoded[part] = self._decode(self._encode(u))
@@ -541,7 +542,7 @@ class BaseAutoencoder(
         scores : ndarray of shape (n_samples,), float64
             In squared units of X; the lower, the less a row is like those in `fit`.
         """
-        X, rows = self._check_rows(X)
+        X, rows = self._check_rows(X, "score_samples")
         scores = self._results(X, len(rows), dtype=torch.float64)
         for part, originals, u in self._standardized_parts(rows):
             errors = originals - self._decode(self._encode(u))
@@ -566,7 +567,7 @@ class BaseAutoencoder(
         score : float
             At most 1; nan with a warning for a single row.
         """
-        _, rows = self._check_rows(X)
+        _, rows = self._check_rows(X, "score")
         if len(rows) < 2:
             warnings.warn(
                 "R² is not defined for fewer than two samples.",
@@ -640,10 +641,12 @@ class BaseAutoencoder(
             )
         return X, rows, seen
 
-    def _check_rows(self, X):
+    def _check_rows(self, X, method):
         """Return X and its rows to encode; that they are finite is checked part by part."""
         check_is_fitted(self)
         X = self._check_table(X, reset=False)
+        if not is_sliced(X):
+            check_same_namespace(X, self, attribute="mean_", method=method)
         return X, rows_of(X, self.net_.device)
 
     def _check_table(self, X, reset, **checks):
