@@ -156,7 +156,7 @@ class Sample:
         """Return the covariance of the features, computed in constant memory."""
         products, total = 0, 0
         for part in self.parts(self.index):
-            products += gram(part)
+            products += (part.T @ part).double()
             total += part.sum(dim=0, dtype=torch.float64)
         n_samples, _ = self.shape
         covariance = (products - torch.outer(total, total) / n_samples) / (n_samples - 1)
@@ -181,23 +181,18 @@ class Sample:
             yield self.rows.standardized(self.rows.rows.read(part))
 
 
-def gram(rows):
-    """Return rows.T @ rows, (n_features, n_features), in float64."""
-    if rows.device.type != "cpu":
-        return (rows.T @ rows).double()
-    array = rows.numpy()  # of this product NumPy makes one half only
-    return torch.from_numpy(array.T @ array).double()
-
-
 def eigenvectors(covariance, n_components):
     """Return principal components and their variances, as PCA has them, of a covariance."""
-    variance, vectors = eigh(covariance, overwrite_a=True)
+    n_features = len(covariance)
+    n_largest = min(n_components, n_features) if n_components >= 1 else n_features
+    largest = n_features - n_largest, n_features - 1
+    variance, vectors = eigh(covariance, subset_by_index=largest, overwrite_a=True)
     variance, components = np.maximum(variance[::-1], 0), vectors[:, ::-1].T
     if n_components < 1:
-        total = variance.sum() or 1.0
-        n_components = np.searchsorted(np.cumsum(variance) / total, n_components, "right") + 1
-    _, components = svd_flip(None, components[:n_components], u_based_decision=False)
-    return components, variance[:n_components]
+        explained = np.cumsum(variance) / (variance.sum() or 1.0)
+        n_largest = np.searchsorted(explained, n_components, side="right") + 1
+    _, components = svd_flip(None, components[:n_largest], u_based_decision=False)
+    return components, variance[:n_largest]
 
 
 def principal_components(X, n_components, random_state):

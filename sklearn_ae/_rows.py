@@ -1,6 +1,8 @@
 """Tables of any kind, of which only the rows that are asked for are read and cast."""
 
 import mmap
+import os
+import weakref
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
@@ -15,11 +17,6 @@ from torch.utils.data import Dataset
 
 # Entries of the largest array that is made of a part of a table.
 PART_ENTRIES = 2**20
-
-# Of a file that is mapped into memory the kernel maps so many bytes around an address that is
-# read. They count as memory of the process until it gives them back, after so many in all.
-MAPPED_AROUND = 2**16
-MAX_MAPPED = 2**27
 
 # Of these float32 does not hold all numbers.
 WIDE_DTYPES = (torch.float64, torch.int32, torch.int64)
@@ -52,10 +49,12 @@ def rows_of(X, device="cpu"):
     """Return the `Rows` of a table: array, CSR matrix, what `is_sliced`, or tensor."""
     if issparse(X):
         return SparseRows(X, device)
+    mapped = memory_map_of(X)
+    if mapped is not None and can_be_read(mapped, X):
+        return FileRows(X, device, mapped)
     if is_sliced(X) or (isinstance(X, np.ndarray) and not is_known_to_torch(X)):
-        return SlicedRows(X, device, Mapping.of(X))
-    mapping = Mapping.of(X)
-    return TensorRows(as_tensor(X, copy=mapping is None), device, mapping)
+        return SlicedRows(X, device)
+    return TensorRows(as_tensor(X, copy=mapped is None), device)
 
 
 class Rows(ABC):
@@ -67,8 +66,6 @@ class Rows(ABC):
         Two-dimensional.
     device : torch.device or str
         Where rows are wanted.
-    mapping : Mapping or None, default=None
-        Of the file that X is in.
 
     Attributes
     ----------
@@ -78,25 +75,23 @@ class Rows(ABC):
         for images of bytes, else float64.
     """
 
-    def __init__(self, X, device, mapping=None):
+    def __init__(self, X, device):
         self.X = X
         self.device = torch.device(device)
-        self.mapping = mapping
         self.shape = tuple(X.shape)
         self.dtype = float_dtype(X.dtype)
 
     def __len__(self):
         return self.shape[0]
 
+    @abstractmethod
     def read(self, index):
         """Return the rows at a slice or an index tensor, dense, not to be written to."""
-        if self.mapping is not None:
-            self.mapping.note(index, self.X[:1])
-        return self._read(index)
 
-    @abstractmethod
-    def _read(self, index):
-        """Return the rows at a slice or an index tensor."""
+    def cast(self, rows):
+        """Return rows, an array of any numeric dtype, as a tensor in the dtype of these rows."""
+        dtype = np.float64 if self.dtype == torch.float64 else np.float32
+        return as_tensor(rows.astype(dtype, copy=False)).to(self.device)
 
     def parts(self):
         """Return slices over the rows, each of about `PART_ENTRIES` entries."""
@@ -111,12 +106,13 @@ class Rows(ABC):
 class TensorRows(Rows):
     """Rows of a tensor, which moves to the device at once if it leaves room there."""
 
-    def __init__(self, X, device, mapping=None):
-        super().__init__(X, device, mapping)
-        if X.device.type != self.device.type and mapping is None and fits(X, self.device):
+    def __init__(self, X, device):
+        super().__init__(X, device)
+        if X.device.type != self.device.type and fits(X, self.device):
             self.X = X.to(self.device)
 
-    def _read(self, index):
+    def read(self, index):
+        """Return the rows at a slice or an index tensor."""
         if isinstance(index, slice):
             rows = self.X[index]
         else:
@@ -127,13 +123,55 @@ class TensorRows(Rows):
 class SlicedRows(Rows):
     """Rows of an array that torch does not know, by the array's own indexing."""
 
-    def _read(self, index):
+    def read(self, index):
+        """Return the rows at a slice or an index tensor."""
         if isinstance(index, slice):
             rows = np.asarray(self.X[index])
         else:  # HDF5 takes rows in order, each once
             index, where = np.unique(index.cpu().numpy(), return_inverse=True)
             rows = np.asarray(self.X[index])[where]
-        return as_tensor(rows.astype(numpy_dtype(self.dtype), copy=False)).to(self.device)
+        return self.cast(rows)
+
+
+class FileRows(Rows):
+    """Rows of an array in a file, read from the file and not through its memory map.
+
+    Of what is read through a map the kernel counts whole neighbourhoods as memory of the process.
+
+    Parameters
+    ----------
+    X : ndarray
+        A view of `mapped` for which `can_be_read`.
+    device : torch.device or str
+    mapped : numpy.memmap
+    """
+
+    def __init__(self, X, device, mapped):
+        super().__init__(X, device)
+        self.start = address(X) - address(mapped_bytes(mapped)) + map_start(mapped)
+        self.file = os.open(mapped.filename, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.file)
+
+    def read(self, index):
+        """Return the rows at a slice or an index tensor."""
+        (stride, _), row_bytes = self.X.strides, self.X.itemsize * self.shape[1]
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+            rows = np.empty((len(index), self.shape[1]), self.X.dtype)
+            if stride == row_bytes:
+                self.fill(rows, self.start + index[0] * stride)
+                return self.cast(rows)
+        else:
+            index = index.cpu().numpy()
+            rows = np.empty((len(index), self.shape[1]), self.X.dtype)
+        for i in np.argsort(index):  # in the order of the file
+            self.fill(rows[i], self.start + index[i] * stride)
+        return self.cast(rows)
+
+    def fill(self, array, offset):
+        """Read an array from an offset in the file."""
+        if os.preadv(self.file, [array], offset) < array.nbytes:
+            raise ValueError("The file that X is a memory map of was truncated while it was read.")
 
 
 class SparseRows(Rows):
@@ -141,9 +179,11 @@ class SparseRows(Rows):
 
     def __init__(self, X, device):
         super().__init__(X, device)
-        self.X = X.astype(numpy_dtype(self.dtype), copy=False)
+        if X.dtype.kind != "f":
+            self.X = X.astype(np.float64 if self.dtype == torch.float64 else np.float32)
 
-    def _read(self, index):
+    def read(self, index):
+        """Return the rows at a slice or an index tensor."""
         index = index if isinstance(index, slice) else index.cpu().numpy()
         return torch.from_numpy(self.X[index].toarray()).to(self.device)
 
@@ -151,44 +191,6 @@ class SparseRows(Rows):
         """Raise scikit-learn's error if a part is not finite."""
         with np.errstate(invalid="ignore"):
             assert_all_finite(self.X[part].data, input_name="X", estimator_name=name)
-
-
-class Mapping:
-    """A file that is mapped into memory, of which what was read is given back now and then.
-
-    Parameters
-    ----------
-    array : numpy.memmap
-    """
-
-    def __init__(self, array):
-        self.mapped = array._mmap
-        self.n_read = 0
-        start = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
-        if self.mapped.size() < start + len(self.mapped):  # reading it would end the process
-            raise ValueError(
-                f"X is a memory map of {array.filename}, which has been truncated: of the "
-                f"{start + len(self.mapped)} bytes that are mapped it has {self.mapped.size()}."
-            )
-
-    @classmethod
-    def of(cls, X):
-        """Return that of an array, or None; of a copy-on-write one nothing may be given back."""
-        while isinstance(X, np.ndarray):
-            if isinstance(X, np.memmap) and X._mmap is not None and X.mode != "c":
-                return cls(X)
-            X = X.base
-        return None
-
-    def note(self, index, row):
-        """Take down that rows at a slice or an index tensor are about to be read."""
-        if isinstance(index, slice):
-            self.n_read += (index.stop - index.start) * row.nbytes
-        else:
-            self.n_read += len(index) * (row.nbytes + MAPPED_AROUND)
-        if self.n_read > MAX_MAPPED and hasattr(self.mapped, "madvise"):
-            self.mapped.madvise(mmap.MADV_DONTNEED)
-            self.n_read = 0
 
 
 class StandardizedRows(Dataset):
@@ -289,6 +291,54 @@ def sparse_statistics(rows, name):
     return Statistics(mean, low, high, torch.as_tensor(variance, dtype=torch.float64))
 
 
+def memory_map_of(X):
+    """Return the memory map of a file that an array is a view of, or None.
+
+    Raises
+    ------
+    ValueError
+        If the file is shorter by now: reading there would end the process.
+    """
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap) and X._mmap is not None:
+            size, end = X._mmap.size(), map_start(X) + len(X._mmap)
+            if size < end:
+                raise ValueError(
+                    f"X is a memory map of {X.filename}, which has been truncated: of the {end} "
+                    f"bytes that are mapped it has {size}."
+                )
+            return X
+        X = X.base
+    return None
+
+
+def can_be_read(mapped, X):
+    """Tell whether the rows of X are those in the file that is mapped, and each in one piece."""
+    row_bytes = X.itemsize * X.shape[1]
+    if mapped.mode == "c" or X.strides[1] != X.itemsize or X.strides[0] < row_bytes:
+        return False
+    try:
+        same_size = os.stat(mapped.filename).st_size == mapped._mmap.size()
+    except (OSError, TypeError):  # it is gone, or had no name
+        return False
+    return same_size and hasattr(os, "preadv")
+
+
+def map_start(mapped):
+    """Return where in its file a memory map begins."""
+    return mapped.offset - mapped.offset % mmap.ALLOCATIONGRANULARITY
+
+
+def mapped_bytes(mapped):
+    """Return all bytes of a memory map."""
+    return np.frombuffer(mapped._mmap, dtype=np.uint8)
+
+
+def address(array):
+    """Return where an array begins in memory."""
+    return array.__array_interface__["data"][0]
+
+
 def as_tensor(array, copy=True):
     """Return an array as a tensor that shares its memory; NumPy's, if `copy`, in C order."""
     if isinstance(array, torch.Tensor):
@@ -327,11 +377,6 @@ def float_dtype(dtype):
         return torch.float64 if dtype in WIDE_DTYPES else torch.float32
     wide = np.result_type(dtype, np.float32) != np.float32
     return torch.float64 if wide else torch.float32
-
-
-def numpy_dtype(dtype):
-    """Return the NumPy dtype of a torch float dtype."""
-    return np.float64 if dtype == torch.float64 else np.float32
 
 
 def fits(X, device):
