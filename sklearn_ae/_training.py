@@ -304,7 +304,7 @@ class AutoencoderNet(NeuralNet):
         if self.schedule != "constant":
             self.rates_ = iter(learning_rates(self.schedule, self.lr, epochs * len(batches)))
         self.stop_ = False
-        start_losses = None if valid is None else self._row_losses(held_out)
+        start_losses = None if valid is None else self._row_losses(held_out, len(valid))
         start_epoch = getattr(self, "best_epoch_", 0)
         kept = KeptEpoch(self.module_, start_epoch, start_losses if self.keep_start else None)
         try:
@@ -325,7 +325,9 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_epoch_begin", **data)
             last_batch = self._training_pass(batches)
             losses = None if held_out is None else self._validation_pass(held_out)
-            diverged = not self._is_finite(self._row_losses([last_batch]), losses)
+            diverged = not self._is_finite(
+                self._row_losses([last_batch], len(last_batch[0])), losses
+            )
             if not diverged:
                 n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
             self.notify("on_epoch_end", **data)
@@ -335,13 +337,12 @@ class AutoencoderNet(NeuralNet):
 
     def _training_pass(self, batches):
         self._set_training(True)
-        losses, sizes = [], []
+        # summed in place: what a step leaves behind would keep the allocator from reusing the rest
+        total = torch.zeros((), device=batches.index.device)
         for batch in batches:
-            losses.append(self._watched(self.train_step, batch, "train").detach())
-            sizes.append(len(batch[0]))
-        sizes = torch.tensor(sizes, device=losses[0].device)
-        mean = float((torch.stack(losses) * sizes).sum() / sizes.sum())
-        self._record("train", mean, len(batches.index))
+            loss = self._watched(self.train_step, batch, "train").detach()
+            total.add_(loss, alpha=len(batch[0]))
+        self._record("train", float(total) / len(batches.index), len(batches.index))
         return batch
 
     def _validation_pass(self, batches):
@@ -349,7 +350,7 @@ class AutoencoderNet(NeuralNet):
             self._set_training(False)
             for batch in batches:
                 self._watched(self.validation_step, batch, "valid")
-        losses = self._row_losses(batches)
+        losses = self._row_losses(batches, len(batches.index))
         self._record("valid", float(losses.mean()), len(losses))
         return losses
 
@@ -394,11 +395,16 @@ class AutoencoderNet(NeuralNet):
         return step
 
     @torch.no_grad()
-    def _row_losses(self, batches):
-        """Return the loss of each row, in order, as a float64 array."""
+    def _row_losses(self, batches, n_rows):
+        """Return the loss of each of n_rows rows, in order, as a float64 array."""
         self._set_training(False)
-        rows = [self.criterion_.rows(self.module_(inputs), targets) for inputs, targets in batches]
-        return torch.cat(rows).double().cpu().numpy()
+        losses = torch.empty(n_rows, device=self.device)
+        n_done = 0
+        for inputs, targets in batches:
+            part = losses[n_done : n_done + len(targets)]
+            part.copy_(self.criterion_.rows(self.module_(inputs), targets))
+            n_done += len(targets)
+        return losses.double().cpu().numpy()
 
     def losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
