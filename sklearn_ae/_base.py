@@ -80,6 +80,7 @@ OWN_NET_PARAMS = {
     "n_iter_no_change": "n_iter_no_change",
     "tol": "tol",
     "keep_start": "linear_start",
+    "precision": "precision",
     "warm_start": "warm_start",
     "device": "device",
     "verbose": "verbose",
@@ -137,6 +138,7 @@ class BaseAutoencoder(
         "clip": ["boolean"],
         "warm_start": ["boolean"],
         "device": [str],
+        "precision": [StrOptions({"float32", "bfloat16"})],
         "random_state": ["random_state"],
         "verbose": [Options(Integral, {0, 1, 2})],
         "net_params": [dict, None],
@@ -170,6 +172,7 @@ class BaseAutoencoder(
         clip,
         warm_start,
         device,
+        precision,
         random_state,
         verbose,
         net_params,
@@ -198,6 +201,7 @@ class BaseAutoencoder(
         self.clip = clip
         self.warm_start = warm_start
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.net_params = net_params
@@ -210,8 +214,11 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            At least two rows of finite numbers.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            At least two rows of finite numbers. Arrays are taken in the dtype that they have,
+            and cast batch by batch: images as bytes, `numpy.memmap`, arrays of h5py or zarr, of
+            which only batches are ever read, CSR matrices, of which only batches are ever dense,
+            and tensors where scikit-learn's array API dispatch is on.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
 
@@ -229,6 +236,8 @@ class BaseAutoencoder(
             before.
         TypeError
             If a factory returns no `torch.nn.Module`.
+        MemoryError
+            If the memory of the device does not suffice.
         """
         with as_before_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
@@ -267,7 +276,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             At least two rows in the first call.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
@@ -293,7 +302,7 @@ class BaseAutoencoder(
                 self.net_ = self._make_net(module, len(rows), random_state, train_split=None, **how)
             else:
                 self._continue(seen)
-                self.net_.set_params(train_split=None, **how)
+                self.net_.set_params(train_split=None, precision=self.precision, **how)
                 self.net_.iterator_train__corruption = self._corruption()
             self._train(rows, X, y)
         return self
@@ -395,6 +404,7 @@ class BaseAutoencoder(
             **{f"iterator_valid__{name}": value for name, value in drawing.items()},
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
+            "precision": self.precision,
             "device": self._torch_device(),
             "verbose": int(self.verbose),
             **how,
@@ -471,11 +481,13 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components), float32
+            With array API dispatch an array of the library and on the device of X; so are what
+            the other methods return.
         """
         X, rows = self._check_rows(X, "transform")
         codes = self._results(X, len(rows), self.n_components_, dtype=torch.float32)
@@ -494,7 +506,7 @@ class BaseAutoencoder(
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
-            float64 where `fit` saw float64, else float32.
+            float64 where `fit` saw float64, or integers of 32 bits and more, else float32.
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="mean_", method="inverse_transform")
@@ -517,12 +529,12 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
         X_reconstructed : ndarray of shape (n_samples, n_features)
-            float64 where `fit` saw float64, else float32.
+            float64 where `fit` saw float64, or integers of 32 bits and more, else float32.
         """
         X, rows = self._check_rows(X, "reconstruct")
         decoded = self._results(X, *rows.shape)
@@ -535,7 +547,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -558,7 +570,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : object, default=None
             Ignored; here for scikit-learn's convention.
 
@@ -677,6 +689,11 @@ class BaseAutoencoder(
             raise InvalidParameterError(
                 f"The 'optimizer' parameter of {name} must be a str among {set(OPTIMIZERS)} or a "
                 f"subclass of torch.optim.Optimizer. Got {self.optimizer!r} instead."
+            )
+        if self.precision == "bfloat16" and not computes_in_bfloat16(self._torch_device()):
+            raise ValueError(
+                f"precision='bfloat16' cannot be used on device={self.device!r}, which does not "
+                "compute in it. Use 'float32'."
             )
         optimizer, options = self._optimizer(n_samples=1)
         if "weight_decay" not in options and self.weight_decay not in ("auto", 0):
@@ -882,6 +899,14 @@ def corrupted_array(corruption, generator, rows):
     return corrupted
 
 
+def computes_in_bfloat16(device):
+    """Tell whether torch has mixed precision in bfloat16 on a device."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.amp.is_autocast_available(device.type)
+
+
 def is_optimizer_class(value):
     """Tell whether a value is a proper subclass of torch's Optimizer."""
     base = torch.optim.Optimizer
@@ -907,7 +932,7 @@ def as_before_on_error(estimator):
         weights, n_epochs = copy.deepcopy(net.module_.state_dict()), len(net.history)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         for name in [name for name in vars(estimator) if name.endswith("_")]:
             delattr(estimator, name)
         vars(estimator).update(before)
@@ -915,4 +940,9 @@ def as_before_on_error(estimator):
             net.module_.load_state_dict(weights)
             net.module_.eval()
             del net.history[n_epochs:]
+        if isinstance(error, torch.OutOfMemoryError):
+            raise MemoryError(
+                f"The memory of device={estimator.device!r} does not suffice. Use a smaller "
+                "batch_size, smaller layers, or device='cpu'."
+            ) from error
         raise

@@ -155,6 +155,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
     device : str, default="auto"
         A torch device. "auto" is CUDA where present, else the CPU.
 
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the products and convolutions in training. "bfloat16" is faster on GPUs and CPUs that
+        compute in it, and slower elsewhere. The start, the losses of held-out rows and all that
+        the fitted estimator returns are computed in float32.
+
     random_state : int, RandomState instance or None, default=None
         Determines the split, the order of the rows, the corruption and the initial weights.
 
@@ -294,6 +299,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         clip=False,
         warm_start=False,
         device="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
         net_params=None,
@@ -323,6 +329,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             clip=clip,
             warm_start=warm_start,
             device=device,
+            precision=precision,
             random_state=random_state,
             verbose=verbose,
             net_params=net_params,

@@ -177,7 +177,7 @@ class Sample:
     def parts(self, index):
         """Yield the rows at an index, standardised in their dtype, in parts."""
         n_rows = max(1, PART_ENTRIES // self.shape[1])
-        for part in torch.from_numpy(index).split(n_rows):
+        for part in torch.from_numpy(index).to(self.rows.rows.home).split(n_rows):
             yield self.rows.standardized(self.rows.rows.read(part))
 
 

@@ -1,5 +1,6 @@
 """Tables of any kind, of which only the rows that are asked for are read and cast."""
 
+import itertools
 import mmap
 import os
 import weakref
@@ -70,6 +71,8 @@ class Rows(ABC):
     Attributes
     ----------
     shape : (int, int)
+    home : torch.device
+        Where index tensors are wanted.
     dtype : torch.dtype
         That rows are read in: float32 where it holds all numbers of the dtype of X, as it does
         for images of bytes, else float64.
@@ -78,6 +81,7 @@ class Rows(ABC):
     def __init__(self, X, device):
         self.X = X
         self.device = torch.device(device)
+        self.home = torch.device("cpu")
         self.shape = tuple(X.shape)
         self.dtype = float_dtype(X.dtype)
 
@@ -91,7 +95,13 @@ class Rows(ABC):
     def cast(self, rows):
         """Return rows, an array of any numeric dtype, as a tensor in the dtype of these rows."""
         dtype = np.float64 if self.dtype == torch.float64 else np.float32
-        return as_tensor(rows.astype(dtype, copy=False)).to(self.device)
+        return self.moved(as_tensor(rows.astype(dtype, copy=False)))
+
+    def moved(self, rows):
+        """Return a tensor on the device; to a GPU it goes from pinned memory, without waiting."""
+        if rows.device.type == "cpu" and self.device.type == "cuda":
+            rows = rows.pin_memory()
+        return rows.to(self.device, non_blocking=True)
 
     def parts(self):
         """Return slices over the rows, each of about `PART_ENTRIES` entries."""
@@ -110,14 +120,12 @@ class TensorRows(Rows):
         super().__init__(X, device)
         if X.device.type != self.device.type and fits(X, self.device):
             self.X = X.to(self.device)
+        self.home = self.X.device
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
-        if isinstance(index, slice):
-            rows = self.X[index]
-        else:
-            rows = self.X.index_select(0, index.to(self.X.device))
-        return rows.to(self.device).to(self.dtype)
+        rows = self.X[index] if isinstance(index, slice) else self.X.index_select(0, index)
+        return self.moved(rows).to(self.dtype)
 
 
 class SlicedRows(Rows):
@@ -185,7 +193,7 @@ class SparseRows(Rows):
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
         index = index if isinstance(index, slice) else index.cpu().numpy()
-        return torch.from_numpy(self.X[index].toarray()).to(self.device)
+        return self.moved(torch.from_numpy(self.X[index].toarray()))
 
     def check_finite(self, part, name):
         """Raise scikit-learn's error if a part is not finite."""
@@ -216,9 +224,35 @@ class StandardizedRows(Dataset):
         """Return the standardised rows at `index`, a slice or an index tensor."""
         return self.standardized(self.rows.read(index)).float()
 
+    def read_ahead(self, batches):
+        """Yield the standardised rows at each of several index tensors.
+
+        To a GPU those of a batch are copied while the batch before is computed with.
+        """
+        if self.device.type != "cuda" or self.rows.home.type == "cuda":
+            yield from map(self.__getitem__, batches)
+            return
+        copying = torch.cuda.Stream(self.device)
+        for rows, copied in one_ahead(self._copied(batch, copying) for batch in batches):
+            computing = torch.cuda.current_stream(self.device)
+            computing.wait_event(copied)
+            rows.record_stream(computing)
+            yield rows
+
+    def _copied(self, batch, stream):
+        """Return the standardised rows at an index tensor and the event of their arrival."""
+        with torch.cuda.stream(stream):
+            return self[batch], stream.record_event()
+
     def standardized(self, rows):
         """Return rows that were read, standardised in their dtype."""
         return rows.sub(self.mean).div_(self.scale)
+
+
+def one_ahead(items):
+    """Yield items of an iterable, each when the next one has been taken from it."""
+    for item, _ in itertools.pairwise(itertools.chain(items, [None])):
+        yield item
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import copy
 import math
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -51,13 +52,13 @@ class Batches:
             self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
         else:
             self.rows, index = dataset, torch.arange(len(dataset))
-        self.index = index.to(self.rows.device)
+        self.index = index.to(self.rows.rows.home)
         self.batch_size = batch_size
         self.generator = generator
         self.corruption = corruption
         if corruption is not None:
             seed = int(torch.randint(2**31, (), generator=generator))
-            self.noise = torch.Generator(self.index.device).manual_seed(seed)
+            self.noise = torch.Generator(self.rows.device).manual_seed(seed)
 
     def __len__(self):
         return len(self.cut(self.index))
@@ -75,8 +76,8 @@ class Batches:
 
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)
-        for batch in self.cut(self.index[order.to(self.index.device)]):
-            targets = self.rows[batch]
+        batches = self.cut(self.index[order.to(self.index.device)])
+        for targets in self.rows.read_ahead(batches):
             n_clean = 0 if self.corruption is None else len(targets) // CLEAN_ROWS
             inputs = self.corrupted(targets[n_clean:])
             yield torch.cat([targets[:n_clean], inputs]) if n_clean else inputs, targets
@@ -96,8 +97,7 @@ class FixedBatches(Batches):
             self.inputs = [self.corrupted(self.rows[batch]) for batch in self.cut(self.index)]
 
     def __iter__(self):
-        for i, batch in enumerate(self.cut(self.index)):
-            targets = self.rows[batch]
+        for i, targets in enumerate(self.rows.read_ahead(self.cut(self.index))):
             yield targets if self.inputs is None else self.inputs[i], targets
 
 
@@ -232,6 +232,9 @@ class AutoencoderNet(NeuralNet):
         Stop after this many epochs whose validation loss is not `tol` below the best.
     tol : float
         In units of the loss of standardised rows.
+    precision : {"float32", "bfloat16"}
+        Of the products and convolutions of training steps. Losses of held-out rows are always
+        computed in float32, so that epochs compare with the start.
     **kwargs
         Those of `NeuralNet`.
 
@@ -250,6 +253,7 @@ class AutoencoderNet(NeuralNet):
         keep_start,
         n_iter_no_change,
         tol,
+        precision,
         iterator_train=Batches,
         iterator_valid=FixedBatches,
         **kwargs,
@@ -258,6 +262,7 @@ class AutoencoderNet(NeuralNet):
         self.keep_start = keep_start
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.precision = precision
         super().__init__(
             *args, iterator_train=iterator_train, iterator_valid=iterator_valid, **kwargs
         )
@@ -338,7 +343,7 @@ class AutoencoderNet(NeuralNet):
     def _training_pass(self, batches):
         self._set_training(True)
         # summed in place: what a step leaves behind would keep the allocator from reusing the rest
-        total = torch.zeros((), device=batches.index.device)
+        total = torch.zeros((), device=self.device)
         for batch in batches:
             loss = self._watched(self.train_step, batch, "train").detach()
             total.add_(loss, alpha=len(batch[0]))
@@ -372,8 +377,9 @@ class AutoencoderNet(NeuralNet):
         def closure():
             for parameter in self.parameters_:  # what optimizer.zero_grad() does, at a tenth
                 parameter.grad = None
-            output = self.module_(batch[0])
-            loss = self.criterion_(output, batch[1])
+            with self._autocast():
+                output = self.module_(batch[0])
+            loss = self.criterion_(output.float(), batch[1])
             loss.backward()
             step.setdefault("loss", loss)
             step.setdefault("y_pred", output)
@@ -393,6 +399,12 @@ class AutoencoderNet(NeuralNet):
                 group["lr"] = rate
         self.optimizer_.step(closure)
         return step
+
+    def _autocast(self):
+        """Return the context of the forward pass of a training step."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
 
     @torch.no_grad()
     def _row_losses(self, batches, n_rows):
