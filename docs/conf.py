@@ -85,6 +85,7 @@ EXAMPLES = [
     "plot_interpolation.py",
     "plot_grid_search.py",
     "plot_column_transformer.py",
+    "plot_text_features.py",
     "plot_anomalies.py",
     "plot_denoise_digits.py",
     "plot_colourise.py",

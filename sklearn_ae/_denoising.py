@@ -230,8 +230,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     clean rows they tell what the code keeps of them, not how well noise is removed.
 
     The linear start is computed from one corrupted draw of all rows up to 100,000, from a
-    random sample of that many beyond; fewer rows than 50 a feature are drawn several times, up to
-    16 million entries in all.
+    random sample of that many beyond, and from at most 67 million entries of them; fewer rows than
+    50 a feature are drawn several times, up to 16 million entries in all.
 
     References
     ----------

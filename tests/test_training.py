@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._rows import StandardizedRows, rows_of
+from sklearn_ae._rows import StandardizedRows, one_ahead, rows_of
 from sklearn_ae._training import (
     Batches,
     FixedBatches,
@@ -444,3 +444,74 @@ def test_verbose(X, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "valid_loss" in lines[0]
     assert len(lines) == 2 + 5
+
+
+# ------------------------------------------------------------------------- mixed precision
+
+
+def test_training_in_bfloat16_is_close_and_all_else_is_float32(digits):
+    X_train, X_test = digits
+    fits = {
+        precision: AutoencoderTransformer(8, max_epochs=10, precision=precision, random_state=0)
+        for precision in ("float32", "bfloat16")
+    }
+    scores = [fit.fit(X_train).score(X_test) for fit in fits.values()]
+    assert scores[1] == pytest.approx(scores[0], abs=0.02)
+    assert scores[1] != scores[0]
+    reduced = fits["bfloat16"]
+    assert reduced.transform(X_test).dtype == np.float32
+    assert {p.dtype for p in reduced.net_.module_.parameters()} == {torch.float32}
+    assert reduced.start_loss_ == fits["float32"].start_loss_
+
+
+def test_partial_fit_takes_another_precision(X):
+    autoencoder = quick().partial_fit(X).set_params(precision="bfloat16").partial_fit(X)
+    assert autoencoder.net_.precision == "bfloat16"
+
+
+def test_epoch_leaves_nothing_behind(X):
+    """The mean loss is the same as from the losses of all steps, which are not kept."""
+    autoencoder = quick(batch_size=16, early_stopping=False, max_epochs=1)
+    kept = []
+
+    class Keep(skorch.callbacks.Callback):
+        def on_batch_end(self, net, batch, training, loss, **kwargs):
+            kept.append((loss.item(), len(batch[0])))
+
+    autoencoder.set_params(net_params={"callbacks": [Keep()]}).fit(X)
+    losses, sizes = np.transpose(kept)
+    mean = np.average(losses, weights=sizes) * autoencoder.scale_**2
+    assert autoencoder.loss_curve_[0] == pytest.approx(mean, rel=1e-5)
+
+
+# --------------------------------------------------------------------------------- devices
+
+
+def test_exhausted_device_memory_is_a_clear_error(X, monkeypatch):
+    autoencoder = quick().fit(X)
+    codes = autoencoder.transform(X)
+
+    def exhausted(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr("sklearn_ae._training.AutoencoderNet.train_step", exhausted)
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(MemoryError, match=r"does not suffice.*batch_size"):
+            getattr(autoencoder, method)(X)
+    np.testing.assert_array_equal(autoencoder.transform(X), codes)
+
+
+def test_missing_device_is_a_clear_error_and_keeps_the_fit(X):
+    autoencoder = quick().fit(X)
+    codes = autoencoder.transform(X)
+    missing = "cuda" if not torch.cuda.is_available() else "cuda:99"
+    with pytest.raises(ValueError, match="cannot be used on this machine"):
+        autoencoder.set_params(device=missing).fit(X)
+    np.testing.assert_array_equal(autoencoder.transform(X), codes)
+
+
+def test_rows_for_a_gpu_are_taken_one_ahead():
+    taken = []
+    for item in one_ahead(taken.append(i) or i for i in range(5)):
+        assert taken == list(range(min(item + 2, 5)))
+    assert list(one_ahead([])) == []
