@@ -42,7 +42,7 @@ def is_numeric(X):
     """Tell whether X, an array or data frame, has a numeric dtype, which is then kept."""
     if is_array_api(X):
         return True
-    dtypes = getattr(X, "dtypes", [getattr(X, "dtype", None)])
+    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
     return all(getattr(dtype, "kind", "O") in "biuf" for dtype in dtypes)
 
 
@@ -187,8 +187,7 @@ class SparseRows(Rows):
 
     def __init__(self, X, device):
         super().__init__(X, device)
-        if X.dtype.kind != "f":
-            self.X = X.astype(np.float64 if self.dtype == torch.float64 else np.float32)
+        self.X = X.astype(np.float64 if self.dtype == torch.float64 else np.float32, copy=False)
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
@@ -376,7 +375,7 @@ def address(array):
 def as_tensor(array, copy=True):
     """Return an array as a tensor that shares its memory; NumPy's, if `copy`, in C order."""
     if isinstance(array, torch.Tensor):
-        return array
+        return array.detach()
     if isinstance(array, np.ndarray) and copy:
         array = np.ascontiguousarray(array)
     try:  # takes read-only arrays without a warning, unlike from_numpy

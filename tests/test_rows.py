@@ -4,6 +4,7 @@ import mmap
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -251,3 +252,20 @@ def test_standardised_rows_are_not_those_of_the_table():
     rows = StandardizedRows(rows_of(X), np.ones(2), 2.0)
     assert_array_equal(rows[:], 0)
     assert_array_equal(X, 1)
+
+
+def test_series_is_refused_as_by_scikit_learn():
+    with pytest.raises(ValueError, match="Expected a 2-dimensional container"):
+        AutoencoderTransformer(1).fit(pd.Series(np.arange(10.0)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_data_frames_are_taken_as_their_arrays_are(dtype):
+    X = NUMBERS.astype(dtype)
+    params = {"hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
+    array = AutoencoderTransformer(2, **params).fit(X)
+    frame = AutoencoderTransformer(2, **params).fit(pd.DataFrame(X).add_prefix("x"))
+    assert frame.mean_.dtype == array.mean_.dtype
+    assert_array_equal(
+        frame.net_.module_(torch.ones(1, 6)).detach(), array.net_.module_(torch.ones(1, 6)).detach()
+    )
