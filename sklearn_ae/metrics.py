@@ -9,6 +9,7 @@ A scorer is a callable ``(estimator, X, y=None) -> float``, the higher the bette
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.utils import check_array
 
@@ -29,7 +30,8 @@ def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     ----------
     estimator : fitted transformer
         With `transform` and `inverse_transform`.
-    X : array-like of shape (n_samples, n_features)
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        What is sparse is made dense, as its reconstruction is.
     y : object, default=None
         Ignored; here for scikit-learn's convention.
 
@@ -62,7 +64,8 @@ def reconstruction_neg_mean_squared_error(estimator, X, y=None):  # noqa: ARG001
     ----------
     estimator : fitted transformer
         With `transform` and `inverse_transform`.
-    X : array-like of shape (n_samples, n_features)
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        What is sparse is made dense, as its reconstruction is.
     y : object, default=None
         Ignored; here for scikit-learn's convention.
 
@@ -133,7 +136,7 @@ class RestorationScorer:
             "corruption_range": self.corruption_range,
             "random_state": self.random_state,
         }
-        X_corrupted = in_the_frame_of(X, corrupt(X, **how))
+        X_corrupted = in_the_frame_of(X, corrupt(dense(X), **how))
         return METRICS[self.metric](X, reconstructed(estimator, X_corrupted))
 
 
@@ -203,9 +206,13 @@ def neg_mean_squared_error(X, X_restored):
 
 def as_arrays(X_true, X_restored):
     """Return both as float64 arrays of one shape."""
-    X_true, X_restored = (check_array(X, dtype=np.float64) for X in (X_true, X_restored))
+    X_true, X_restored = (check_array(dense(X), dtype=np.float64) for X in (X_true, X_restored))
     check_same_shape(X_true, X_restored)
     return X_true, X_restored
+
+
+def dense(X):
+    return X.toarray() if issparse(X) else X
 
 
 def check_same_shape(X_true, X_restored):

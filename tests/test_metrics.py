@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn import config_context
 from sklearn.decomposition import NMF, PCA, KernelPCA
 from sklearn.metrics import mean_squared_error, r2_score
@@ -187,3 +188,13 @@ def test_peak_signal_noise_ratio_at_its_ends():
         peak_signal_noise_ratio(X, X, data_range=-1)
     with pytest.raises(ValueError, match="same shape"):
         peak_signal_noise_ratio(X, X[:2])
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [reconstruction_r2, reconstruction_neg_mean_squared_error, RestorationScorer("masking", 0.2)],
+)
+def test_sparse_rows_score_as_dense_ones(scorer):
+    X = sparse.random_array((60, 10), density=0.3, rng=0, format="csr")
+    autoencoder = AutoencoderTransformer(3, max_epochs=0).fit(X)
+    assert scorer(autoencoder, X) == pytest.approx(scorer(autoencoder, X.toarray()), rel=1e-6)
