@@ -129,7 +129,9 @@ def skorch_epochs(X, widths, batch_size):
 def mlp_epochs(X, widths, batch_size):
     """Train an MLPRegressor; yield a function that reconstructs after each epoch."""
     hidden = [*widths[1:], *widths[-2:0:-1]]
-    mlp = MLPRegressor(hidden, batch_size=batch_size, max_iter=1, warm_start=True)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=hidden, batch_size=batch_size, max_iter=1, warm_start=True
+    )
     while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
