@@ -64,7 +64,7 @@ def estimator(name, n_components, plan):
     if name == "PCA":
         return PCA(n_components, random_state=0)
     return MLPRegressor(
-        plan["widths"],
+        hidden_layer_sizes=plan["widths"],
         batch_size=plan["batch_size"],
         max_iter=plan["n_epochs"],
         n_iter_no_change=plan["n_epochs"],
