@@ -365,6 +365,7 @@ OUT_OF_RANGE = {
     "clip": ["no"],
     "warm_start": ["no"],
     "device": [0, "nowhere"],
+    "precision": ["float16", 32, None],
     "random_state": ["seed"],
     "verbose": [-1, 3, "a"],
     "net_params": [[], "verbose"],
