@@ -37,6 +37,7 @@ from ._networks import (
     ACTIVATIONS,
     LINEAR_PATHS,
     Architecture,
+    multiply_sparsely,
     plain_autoencoder,
     pooled_sizes,
     residual_autoencoder,
@@ -52,6 +53,7 @@ from ._rows import (
     rows_of,
     statistics,
 )
+from ._sparse_batch import padded
 from ._training import SCHEDULES, AutoencoderNet, EpochTasks
 from .corruption import check_image_shape
 
@@ -340,6 +342,8 @@ class BaseAutoencoder(
             )
         if self.max_epochs != 0 and not any(p.requires_grad for p in module.parameters()):
             raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
+        if rows.multiply_best_as_sparse and self.encoder is None:
+            multiply_sparsely(module.encoder)
         self._row_width_ = widest(module, n_features, generator)
         return module, linear
 
@@ -608,7 +612,7 @@ class BaseAutoencoder(
         standardized = StandardizedRows(rows, self.mean_, self.scale_)
         for part in self._parts(len(rows)):
             originals = rows.read(part)
-            u = standardized.standardized(originals).float()
+            u = standardized.inputs(originals)
             if not u.sum().isfinite():  # in one sum; what is finite can overflow in it
                 name = type(self).__name__
                 rows.check_finite(part, name)
@@ -886,7 +890,7 @@ def forward(module, rows):
     n_rows = len(rows)
     n_missing = -n_rows % ROW_MULTIPLE
     if n_missing:
-        rows = torch.nn.functional.pad(rows, (0, 0, 0, n_missing))
+        rows = padded(rows, n_missing)
     return module(rows)[:n_rows]
 
 

@@ -21,6 +21,8 @@ from weakref import WeakSet
 import torch
 from torch import nn
 
+from ._sparse_batch import RowLinear
+
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -394,3 +396,13 @@ def start_at_zero(network):
     """Let a network return zeros: its last layer's weights become zero."""
     *_, last = (layer for layer in network if hasattr(layer, "weight"))
     nn.init.zeros_(last.weight)
+
+
+def multiply_sparsely(network):
+    """Let the linear layers that an encoder begins with multiply sparse rows as such."""
+    layers = list(network.named_children())
+    for name, layer in layers if isinstance(network, Residual) else layers[:1]:
+        if isinstance(layer, nn.Linear):
+            setattr(network, name, RowLinear(layer))
+        elif isinstance(layer, nn.Sequential | Residual):
+            multiply_sparsely(layer)

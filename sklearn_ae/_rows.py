@@ -1,6 +1,7 @@
 """Tables of any kind, of which only the rows that are asked for are read and cast."""
 
 import itertools
+import math
 import mmap
 import os
 import weakref
@@ -15,6 +16,8 @@ from sklearn.utils._array_api import get_namespace_and_device, move_to
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 from sklearn.utils.validation import assert_all_finite
 from torch.utils.data import Dataset
+
+from ._sparse_batch import MAX_DENSITY, SparseBatch
 
 # Entries of the largest array that is made of a part of a table.
 PART_ENTRIES = 2**20
@@ -76,7 +79,11 @@ class Rows(ABC):
     dtype : torch.dtype
         That rows are read in: float32 where it holds all numbers of the dtype of X, as it does
         for images of bytes, else float64.
+    multiply_best_as_sparse : bool
+        Whether so few entries are stored that products with them are faster than with all.
     """
+
+    multiply_best_as_sparse = False
 
     def __init__(self, X, device):
         self.X = X
@@ -188,11 +195,15 @@ class SparseRows(Rows):
     def __init__(self, X, device):
         super().__init__(X, device)
         self.X = X.astype(np.float64 if self.dtype == torch.float64 else np.float32, copy=False)
+        self.multiply_best_as_sparse = X.nnz <= MAX_DENSITY * math.prod(self.shape)
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
-        index = index if isinstance(index, slice) else index.cpu().numpy()
-        return self.moved(torch.from_numpy(self.X[index].toarray()))
+        X = self.X[index if isinstance(index, slice) else index.cpu().numpy()]
+        dense = torch.from_numpy(X.toarray())
+        if self.device.type != "cpu":
+            return self.moved(dense)
+        return SparseBatch.of(dense, X, mean=torch.zeros(self.shape[1]), scale=1.0)
 
     def check_finite(self, part, name):
         """Raise scikit-learn's error if a part is not finite."""
@@ -221,7 +232,7 @@ class StandardizedRows(Dataset):
 
     def __getitem__(self, index):
         """Return the standardised rows at `index`, a slice or an index tensor."""
-        return self.standardized(self.rows.read(index)).float()
+        return self.inputs(self.rows.read(index))
 
     def read_ahead(self, batches):
         """Yield the standardised rows at each of several index tensors.
@@ -246,6 +257,13 @@ class StandardizedRows(Dataset):
     def standardized(self, rows):
         """Return rows that were read, standardised in their dtype."""
         return rows.sub(self.mean).div_(self.scale)
+
+    def inputs(self, rows):
+        """Return rows that were read as a network takes them, standardised, in float32."""
+        u = self.standardized(rows).float()
+        if isinstance(rows, SparseBatch):
+            return SparseBatch.of(u, rows.X, self.mean, self.scale)
+        return u
 
 
 def one_ahead(items):

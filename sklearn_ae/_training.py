@@ -78,13 +78,12 @@ class Batches:
         order = torch.randperm(len(self.index), generator=self.generator)
         batches = self.cut(self.index[order.to(self.index.device)])
         for targets in self.rows.read_ahead(batches):
-            n_clean = 0 if self.corruption is None else len(targets) // CLEAN_ROWS
-            inputs = self.corrupted(targets[n_clean:])
-            yield torch.cat([targets[:n_clean], inputs]) if n_clean else inputs, targets
+            yield targets if self.corruption is None else self.partly_corrupted(targets), targets
 
-    def corrupted(self, rows):
-        """Return a corrupted copy of rows, or the rows where nothing is corrupted."""
-        return rows if self.corruption is None else self.corruption(rows, self.noise)
+    def partly_corrupted(self, rows):
+        """Return a copy of rows of which all but the first few are corrupted."""
+        clean, rest = rows.tensor_split([len(rows) // CLEAN_ROWS])
+        return torch.cat([clean, self.corruption(rest, self.noise)])
 
 
 class FixedBatches(Batches):
@@ -94,7 +93,9 @@ class FixedBatches(Batches):
         super().__init__(*args, **kwargs)
         self.inputs = None
         if self.corruption is not None:
-            self.inputs = [self.corrupted(self.rows[batch]) for batch in self.cut(self.index)]
+            self.inputs = [
+                self.corruption(self.rows[batch], self.noise) for batch in self.cut(self.index)
+            ]
 
     def __iter__(self):
         for i, targets in enumerate(self.rows.read_ahead(self.cut(self.index))):
