@@ -35,7 +35,7 @@ from ._linear_start import linear_start
 from ._losses import LOSSES, ReconstructionLoss
 from ._networks import (
     ACTIVATIONS,
-    LINEAR_PATHS,
+    LINEAR_PATH,
     Architecture,
     multiply_sparsely,
     plain_autoencoder,
@@ -428,8 +428,7 @@ class BaseAutoencoder(
             weight_decay = 0.3 / n_samples if self._has_linear_path() else 0.0
         options = {**options, "weight_decay": weight_decay}
         if self._has_linear_path():  # it draws towards the linear path, not towards zero
-            groups = [(f"{path}.*", {"weight_decay": 0.0}) for path in LINEAR_PATHS]
-            options["param_groups"] = groups
+            options["param_groups"] = [(LINEAR_PATH, {"weight_decay": 0.0})]
         return optimizer, options
 
     def _train(self, rows, X, y):

@@ -35,8 +35,9 @@ ACTIVATIONS = {
 MADE = WeakSet()  # networks that factories returned: each is for one fit
 GLOBAL_GENERATORS = RLock()
 
-# Where the linear path is in the module of `residual_autoencoder`.
-LINEAR_PATHS = ("encoder.0.linear", "decoder.1.linear")
+# The parameters of the linear path in the module of `residual_autoencoder`, encoder.0.linear and
+# decoder.1.linear, by a pattern of `fnmatch`.
+LINEAR_PATH = "[ed][ne]coder.[01].linear.*"
 
 
 @dataclass(frozen=True)
