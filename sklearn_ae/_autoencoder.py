@@ -210,10 +210,10 @@ class AutoencoderTransformer(BaseAutoencoder):
     -----
     PCA is computed from all rows up to 100,000, from a random sample of that many beyond. With more
     than 1,000 features, or fewer than ten rows for each, at most 67 million entries of these
-    are used, dense, evenly over the rows; for larger sparse tables PCA's sparse solver uses all.
-    Training computes in float32, after centring and scaling in float64 where X is of float64 or of
-    integers of 32 bits and more; neither
-    NumPy's nor torch's global random generator is read or advanced.
+    are used, dense, evenly over the rows; for larger sparse tables PCA's sparse solver uses all
+    100,000 if `n_components` is an int. Training computes in float32, after centring and scaling
+    in float64 where X is of float64 or of integers of 32 bits and more; neither NumPy's nor torch's
+    global random generator is read or advanced.
 
     References
     ----------

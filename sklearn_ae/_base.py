@@ -1,6 +1,5 @@
 """What every autoencoder of the package shares: validate, start, train, encode, decode, score."""
 
-import copy
 import math
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -66,6 +65,11 @@ OPTIMIZERS = {
 # Entries of the largest array that inference makes beside its result.
 CHUNK_ENTRIES = 2**21
 ROW_MULTIPLE = 64
+
+OUT_OF_MEMORY = (
+    "The memory of the device does not suffice. Use a smaller batch_size, smaller layers, or "
+    "device='cpu'."
+)
 
 # What a key of net_params would override: the parameter to use instead.
 OWN_NET_PARAMS = {
@@ -217,10 +221,10 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows of finite numbers. Arrays are taken in the dtype that they have,
-            and cast batch by batch: images as bytes, `numpy.memmap`, arrays of h5py or zarr, of
-            which only batches are ever read, CSR matrices, of which only batches are ever dense,
-            and tensors where scikit-learn's array API dispatch is on.
+            At least two rows of finite numbers. Arrays keep the dtype that they have, bytes of
+            images for example, and are cast batch by batch. Of a `numpy.memmap`, or an array of
+            h5py or zarr, only batches are ever read. CSR is the best sparse format; only batches
+            are ever dense. With scikit-learn's array API dispatch tensors are taken, too.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
 
@@ -241,8 +245,8 @@ class BaseAutoencoder(
         MemoryError
             If the memory of the device does not suffice.
         """
-        with as_before_on_error(self):
-            warm = self.warm_start and hasattr(self, "net_")
+        warm = self.warm_start and hasattr(self, "net_")
+        with as_before_on_error(self, trains_on=warm):
             X, rows, seen = self._check_training_rows(X, reset=not warm)
             random_state = own_random_state(self.random_state)
             if warm:
@@ -293,8 +297,8 @@ class BaseAutoencoder(
         ValueError
             As in `fit`.
         """
-        with as_before_on_error(self):
-            first = not hasattr(self, "net_")
+        first = not hasattr(self, "net_")
+        with as_before_on_error(self, trains_on=not first):
             X, rows, seen = self._check_training_rows(X, reset=first)
             lr = self.learning_rate if self.schedule == "constant" else self.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1, "keep_start": False}
@@ -342,7 +346,7 @@ class BaseAutoencoder(
             )
         if self.max_epochs != 0 and not any(p.requires_grad for p in module.parameters()):
             raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
-        if rows.multiply_best_as_sparse and self.encoder is None:
+        if self.encoder is None and rows.multiply_best_as_sparse and seen.is_near_zero:
             multiply_sparsely(module.encoder)
         self._row_width_ = widest(module, n_features, generator)
         return module, linear
@@ -888,9 +892,10 @@ def forward(module, rows):
     """
     n_rows = len(rows)
     n_missing = -n_rows % ROW_MULTIPLE
-    if n_missing:
-        rows = padded(rows, n_missing)
-    return module(rows)[:n_rows]
+    try:
+        return module(padded(rows, n_missing) if n_missing else rows)[:n_rows]
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(OUT_OF_MEMORY) from error
 
 
 def corrupted_array(corruption, generator, rows):
@@ -906,7 +911,8 @@ def computes_in_bfloat16(device):
     """Tell whether torch has mixed precision in bfloat16 on a device."""
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.amp.is_autocast_available(device.type)
 
 
@@ -927,25 +933,21 @@ def new_seed(random_state):
 
 
 @contextmanager
-def as_before_on_error(estimator):
-    """Give the estimator its earlier fitted state back, weights included, if the block raises."""
+def as_before_on_error(estimator, trains_on):
+    """Give the estimator its earlier fitted state back if the block raises.
+
+    `trains_on` says whether the block trains the network that is there, or a new one.
+    """
     before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
-    net = before.get("net_")
-    if net is not None:
-        weights, n_epochs = copy.deepcopy(net.module_.state_dict()), len(net.history)
+    checkpoint = before["net_"].checkpoint() if trains_on else None
     try:
         yield
     except BaseException as error:
         for name in [name for name in vars(estimator) if name.endswith("_")]:
             delattr(estimator, name)
         vars(estimator).update(before)
-        if net is not None:
-            net.module_.load_state_dict(weights)
-            net.module_.eval()
-            del net.history[n_epochs:]
+        if trains_on:
+            before["net_"].restore(checkpoint)
         if isinstance(error, torch.OutOfMemoryError):
-            raise MemoryError(
-                f"The memory of device={estimator.device!r} does not suffice. Use a smaller "
-                "batch_size, smaller layers, or device='cpu'."
-            ) from error
+            raise MemoryError(OUT_OF_MEMORY) from error
         raise

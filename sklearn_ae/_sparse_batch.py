@@ -1,5 +1,7 @@
 """Rows of a sparse matrix that everything sees as dense, and linear layers multiply as sparse."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,13 @@ class SparseBatch(torch.Tensor):
 
     A `RowLinear` multiplies X itself and corrects the product for mean and scale; any other
     operation is that of a dense tensor, and its result is one.
+
+    Attributes
+    ----------
+    X, mean, scale
+        As in `of`.
+    by_columns : scipy.sparse.csc_array
+        X again.
     """
 
     __torch_function__ = torch._C._disabled_torch_function_impl
@@ -34,6 +43,11 @@ class SparseBatch(torch.Tensor):
         batch = dense.as_subclass(cls)
         batch.X, batch.mean, batch.scale = X, mean, scale
         return batch
+
+    @cached_property
+    def by_columns(self):
+        """Return X in compressed columns."""
+        return self.X.tocsc()
 
 
 def padded(rows, n_more):
@@ -64,7 +78,7 @@ class RowLinear(nn.Module):
     def forward(self, rows):
         """Map (n, n_features) to (n, n_out)."""
         if isinstance(rows, SparseBatch):
-            product = SparseProduct.apply(self.weight, rows.X, rows.mean, rows.scale)
+            product = SparseProduct.apply(self.weight, rows)
         else:
             product = rows @ self.weight
         return product if self.bias is None else product + self.bias
@@ -78,19 +92,22 @@ class SparseProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, weight, X, mean, scale):
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    def forward(ctx, weight, rows):
         """Return the product, (n_rows, n_out)."""
-        mean = mean.to(weight.dtype)
-        ctx.rows = X, mean, scale
-        return weighted_sums(weight, X).sub_(mean @ weight).div_(scale)
+        ctx.rows = rows
+        mean = rows.mean.to(weight.dtype)
+        return weighted_sums(weight, rows.X).sub_(mean @ weight).div_(rows.scale)
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, gradient):
         """Return the gradient of the weight."""
-        X, mean, scale = ctx.rows
-        gradient = gradient / scale
-        of_weight = weighted_sums(gradient, X.tocsc())
-        return of_weight.addr_(mean, gradient.sum(dim=0), alpha=-1), None, None, None
+        rows = ctx.rows
+        gradient = gradient / rows.scale
+        of_weight = weighted_sums(gradient, rows.by_columns)
+        mean = rows.mean.to(gradient.dtype)
+        return of_weight.addr_(mean, gradient.sum(dim=0), alpha=-1), None
 
 
 def weighted_sums(rows, X):

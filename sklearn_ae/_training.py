@@ -23,6 +23,8 @@ SIGNIFICANCE = 0.001
 # have moved away from all that a network saw, have the codes of their corrupted copies.
 CLEAN_ROWS = 10
 
+MAX_KEPT_ENTRIES = 2**24  # of corrupted validation rows
+
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
 
@@ -57,8 +59,8 @@ class Batches:
         self.generator = generator
         self.corruption = corruption
         if corruption is not None:
-            seed = int(torch.randint(2**31, (), generator=generator))
-            self.noise = torch.Generator(self.rows.device).manual_seed(seed)
+            self.seed = int(torch.randint(2**31, (), generator=generator))
+            self.noise = torch.Generator(self.rows.device).manual_seed(self.seed)
 
     def __len__(self):
         return len(self.cut(self.index))
@@ -87,19 +89,28 @@ class Batches:
 
 
 class FixedBatches(Batches):
-    """Batches in the order of X, with one corruption for all passes, so that they compare."""
+    """Batches in the order of X, with one corruption for all passes, so that they compare.
+
+    What is corrupted is kept if it has at most `MAX_KEPT_ENTRIES`, else drawn again from its seed.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.inputs = None
-        if self.corruption is not None:
-            self.inputs = [
-                self.corruption(self.rows[batch], self.noise) for batch in self.cut(self.index)
-            ]
+        self.kept = None
+        n_entries = len(self.index) * self.rows.rows.shape[1]
+        if self.corruption is not None and n_entries <= MAX_KEPT_ENTRIES:
+            self.kept = [inputs for inputs, _ in self]
 
     def __iter__(self):
+        if self.corruption is not None:
+            self.noise.manual_seed(self.seed)
         for i, targets in enumerate(self.rows.read_ahead(self.cut(self.index))):
-            yield targets if self.inputs is None else self.inputs[i], targets
+            if self.corruption is None:
+                yield targets, targets
+            elif self.kept is None:
+                yield self.corruption(targets, self.noise), targets
+            else:
+                yield self.kept[i], targets
 
 
 class KeptEpoch:
@@ -320,6 +331,7 @@ class AutoencoderNet(NeuralNet):
         self.best_epoch_ = kept.restore()
         self.start_loss_ = None if valid is None else float(start_losses.mean())
         if diverged:
+            self.optimizer_.state.clear()  # moments that are not finite
             warn_diverged(len(self.history), self.best_epoch_)
         return self
 
@@ -422,6 +434,26 @@ class AutoencoderNet(NeuralNet):
     def losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
         return [row[name] for row in self.history.to_list() if name in row]
+
+    def checkpoint(self):
+        """Return what training changes, for `restore`."""
+        return {
+            "attributes": dict(vars(self)),
+            "weights": copy.deepcopy(self.module_.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
+            "generator": self.iterator_train__generator.get_state(),
+            "n_epochs": len(self.history),
+        }
+
+    def restore(self, checkpoint):
+        """Be again as when the checkpoint was made."""
+        vars(self).clear()
+        vars(self).update(checkpoint["attributes"])
+        self.module_.load_state_dict(checkpoint["weights"])
+        self.module_.eval()
+        self.optimizer_.load_state_dict(checkpoint["optimizer"])
+        self.iterator_train__generator.set_state(checkpoint["generator"])
+        del self.history[checkpoint["n_epochs"] :]
 
     def snapshot(self):
         """Return a net for inference that keeps the weights of now."""

@@ -205,6 +205,13 @@ def test_map_of_a_file_that_is_gone_is_read(tmp_path):
     assert_allclose(AutoencoderTransformer(2, max_epochs=0).fit(X).mean_, NUMBERS.mean(axis=0))
 
 
+def test_map_of_a_file_that_was_replaced_is_read(tmp_path):
+    X = mapped(NUMBERS, tmp_path)
+    (NUMBERS + 1).tofile(tmp_path / "other")
+    (tmp_path / "other").replace(tmp_path / "X")
+    assert_array_equal(rows_of(X).read(slice(0, N_ROWS)), NUMBERS)
+
+
 def test_truncated_map_is_refused(tmp_path):
     numbers = np.arange(4 * mmap.PAGESIZE, dtype=np.float64).reshape(-1, 4)
     fitted = AutoencoderTransformer(2, max_epochs=0).fit(numbers)

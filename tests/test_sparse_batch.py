@@ -99,6 +99,51 @@ def test_code_of_a_row_does_not_depend_on_the_others():
         assert_array_equal(autoencoder.transform(X[part]), codes[part])
 
 
+def test_products_are_those_of_float32_under_autocast():
+    X = sparse.random_array((50, 400), density=0.1, format="csr", rng=0, dtype=np.float32)
+    layer = RowLinear(nn.Linear(400, 5))
+    expected = multiplied(layer, batch_of(X))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = multiplied(layer, batch_of(X))
+    for got, reference in zip(found, expected, strict=True):
+        assert_array_equal(got, reference)
+
+
+def test_offsets_are_taken_off_before_the_cast_to_float32():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((400, 12), density=0.05, rng=rng).toarray()
+    X[:, 0] = 1e8 + rng.normal(size=400)
+    fitted, reference = (
+        AutoencoderTransformer(2, max_epochs=0).fit(table) for table in (sparse.csr_array(X), X)
+    )
+    assert_allclose(fitted.transform(sparse.csr_array(X)), reference.transform(X), atol=1e-5)
+
+
+def test_formats_of_the_same_entries():
+    X = sparse.random_array((100, 20), density=0.1, format="csr", rng=0)
+    wide = sparse.csr_array(X)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    in_parts = sparse.csr_array(
+        (np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape
+    )
+    backwards = X.data[::-1], X.indices[::-1], X.nnz - X.indptr[::-1]  # indices not in order
+    unsorted = sparse.csr_array(backwards, shape=X.shape)
+    read_only = X.copy()
+    for part in (read_only.data, read_only.indices, read_only.indptr):
+        part.flags.writeable = False
+    reference = AutoencoderTransformer(3, **PARAMS).fit(X)
+    for table in (sparse.csr_matrix(X), X.tocsc(), wide, in_parts, read_only):
+        fitted = AutoencoderTransformer(3, **PARAMS).fit(table)
+        assert fitted.scale_ == pytest.approx(reference.scale_)
+        assert_allclose(fitted.transform(table), reference.transform(X), rtol=1e-4, atol=1e-5)
+    assert_allclose(
+        reference.transform(unsorted), reference.transform(X)[::-1], rtol=1e-4, atol=1e-5
+    )
+    assert in_parts.nnz == 2 * X.nnz  # the user's matrix is left as it is
+    empty = AutoencoderTransformer(3, **PARAMS).fit(sparse.csr_array((100, 20)))
+    assert_array_equal(empty.transform(X[:1]).shape, (1, 3))
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_training_is_that_on_dense_rows(optimizer):
     X = sparse.random_array((150, 40), density=0.1, format="csr", rng=0, dtype=np.float32)
@@ -109,5 +154,7 @@ def test_training_is_that_on_dense_rows(optimizer):
     assert_allclose(fitted.loss_curve_, reference.loss_curve_, rtol=1e-4)
     assert_allclose(fitted.transform(X), reference.transform(X.toarray()), atol=1e-3)
     assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X))
-    fitted.partial_fit(X).partial_fit(X.toarray())
+    for table in (X, X.toarray(), X.tocsc()):
+        fitted.partial_fit(table)
+    fitted.set_params(warm_start=True).fit(X.toarray())
     assert np.isfinite(fitted.loss_curve_).all()

@@ -10,15 +10,17 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._rows import StandardizedRows, one_ahead, rows_of
 from sklearn_ae._training import (
+    AutoencoderNet,
     Batches,
     FixedBatches,
     KeptEpoch,
     clearly_lower,
     learning_rates,
 )
+from sklearn_ae.corruption import GaussianNoise
 
 
 def quick(**params):
@@ -58,6 +60,17 @@ def test_a_pass_holds_each_row_once(X):
     assert not torch.equal(torch.cat(first), torch.cat(second))
     in_order = torch.cat([batch for batch, _ in FixedBatches(rows, 16, torch.Generator())])
     assert in_order.flatten().tolist() == list(range(10, 60))
+
+
+@pytest.mark.parametrize("max_kept", [0, 1000])
+def test_fixed_batches_have_one_corruption(monkeypatch, max_kept):
+    monkeypatch.setattr("sklearn_ae._training.MAX_KEPT_ENTRIES", max_kept)
+    rows = StandardizedRows(rows_of(np.zeros((50, 2), dtype=np.float32)), np.zeros(2), 1.0)
+    batches = FixedBatches(rows, 16, torch.Generator(), GaussianNoise(1.0))
+    assert (batches.kept is None) == (max_kept == 0)
+    first, second = (torch.cat([batch for batch, _ in batches]) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.std() == pytest.approx(1, abs=0.3)
 
 
 # ------------------------------------------------------------- the reference: plain torch
@@ -296,6 +309,8 @@ def test_a_diverged_partial_fit_keeps_the_epoch_that_was():
         autoencoder.partial_fit(noise)
     assert autoencoder.best_epoch_ == 0
     np.testing.assert_array_equal(autoencoder.transform(noise), codes)
+    autoencoder.set_params(learning_rate=1e-3).partial_fit(noise)  # without another warning
+    assert autoencoder.best_epoch_ == 7
 
 
 class Interrupt(skorch.callbacks.Callback):
@@ -499,6 +514,33 @@ def test_exhausted_device_memory_is_a_clear_error(X, monkeypatch):
         with pytest.raises(MemoryError, match=r"does not suffice.*batch_size"):
             getattr(autoencoder, method)(X)
     np.testing.assert_array_equal(autoencoder.transform(X), codes)
+    monkeypatch.setattr("sklearn_ae._networks.Autoencoder.forward", exhausted)
+    monkeypatch.setattr(type(autoencoder.encoder_), "forward", exhausted)
+    for method in ("transform", "reconstruct", "score", "score_samples"):
+        with pytest.raises(MemoryError, match=r"does not suffice.*batch_size"):
+            getattr(autoencoder, method)(X)
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_partial_fit_after_a_failed_one_goes_on_as_if_it_had_not_been(X, monkeypatch, estimator):
+    params = {"hidden_layer_sizes": (16,), "batch_size": 32, "random_state": 0}
+    autoencoder, reference = (estimator(3, **params).partial_fit(X) for _ in range(2))
+    train_step, n_steps = AutoencoderNet.train_step, []
+
+    def failing(self, batch, **kwargs):
+        n_steps.append(1)
+        if len(n_steps) == 2:
+            raise RuntimeError("enough")
+        return train_step(self, batch, **kwargs)
+
+    monkeypatch.setattr(AutoencoderNet, "train_step", failing)
+    with pytest.raises(RuntimeError, match="enough"):
+        autoencoder.set_params(learning_rate=0.1, schedule="constant").partial_fit(X)
+    autoencoder.set_params(learning_rate=reference.learning_rate, schedule=reference.schedule)
+    for fitted in (autoencoder, reference):
+        fitted.partial_fit(X)
+    np.testing.assert_array_equal(autoencoder.transform(X), reference.transform(X))
+    assert autoencoder.loss_curve_ == reference.loss_curve_
 
 
 def test_missing_device_is_a_clear_error_and_keeps_the_fit(X):
