@@ -48,6 +48,10 @@ LADDER = {
     "linear start, 256 hidden, 1 epoch": {"max_epochs": 1, "hidden_layer_sizes": (256,)},
     "the same with clip=True": {"max_epochs": 1, "hidden_layer_sizes": (256,), "clip": True},
     "defaults, 1 epoch": {"max_epochs": 1},
+    "the same in batches of 100": {"max_epochs": 1, "batch_size": 100},
+    "the same in batches of 400": {"max_epochs": 1, "batch_size": 400},
+    "the same without held-out rows": {"max_epochs": 1, "early_stopping": False},
+    "the same from random weights": {"max_epochs": 1, "linear_start": False},
     "defaults": {},
 }
 

@@ -9,10 +9,12 @@ A scorer is a callable ``(estimator, X, y=None) -> float``, the higher the bette
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.utils import check_array
 
+from ._rows import as_tensor, is_array_api, like_array
 from .corruption import check_corruption, corrupt
 
 __all__ = [
@@ -189,7 +191,9 @@ def reconstructed(estimator, X):
 
 
 def in_the_frame_of(X, array):
-    """Return an array as a data frame with the names of X, if X is one."""
+    """Return an array as a data frame with the names of X, or as an array of its library."""
+    if is_array_api(X):
+        return like_array(torch.from_numpy(array), X)
     library = type(X).__module__.split(".")[0]
     if library == "pandas":
         return type(X)(array, index=X.index, columns=X.columns)
@@ -212,7 +216,10 @@ def as_arrays(X_true, X_restored):
 
 
 def dense(X):
-    return X.toarray() if issparse(X) else X
+    """Return X as a NumPy array if it is sparse or of another array library."""
+    if issparse(X):
+        return X.toarray()
+    return as_tensor(X).cpu().numpy() if is_array_api(X) else X
 
 
 def check_same_shape(X_true, X_restored):

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
@@ -59,6 +60,16 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_further_scikit_learn_checks(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("name", ["linear start", "denoising"])
+@pytest.mark.parametrize(
+    ("library", "dtype"),
+    [("torch", "float32"), ("torch", "float64"), ("array_api_strict", "float64")],
+)
+def test_results_on_arrays_of_other_libraries_are_those_on_numpys(name, library, dtype):
+    estimator = clone(ESTIMATORS[name]).set_params(max_epochs=3)
+    estimator_checks.check_array_api_input_and_values(name, estimator, library, dtype_name=dtype)
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])

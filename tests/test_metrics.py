@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -198,3 +199,16 @@ def test_sparse_rows_score_as_dense_ones(scorer):
     X = sparse.random_array((60, 10), density=0.3, rng=0, format="csr")
     autoencoder = AutoencoderTransformer(3, max_epochs=0).fit(X)
     assert scorer(autoencoder, X) == pytest.approx(scorer(autoencoder, X.toarray()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "score", [reconstruction_r2, reconstruction_neg_mean_squared_error, RestorationScorer()]
+)
+def test_scores_of_tensors_are_those_of_arrays(digits, score):
+    X = digits[0][:100]
+    params = {"max_epochs": 1, "random_state": 0}
+    expected = score(AutoencoderTransformer(4, **params).fit(X), X)
+    tensor = torch.tensor(X)
+    with config_context(array_api_dispatch=True):
+        fitted = AutoencoderTransformer(4, **params).fit(tensor)
+        assert score(fitted, tensor) == pytest.approx(expected, rel=1e-5)
