@@ -36,21 +36,28 @@ from ._networks import (
     ACTIVATIONS,
     LINEAR_PATH,
     Architecture,
-    multiply_sparsely,
-    plain_autoencoder,
+    LinearPath,
+    make_autoencoder,
     pooled_sizes,
-    residual_autoencoder,
     seeded,
     widest,
 )
 from ._rows import (
     StandardizedRows,
+    Statistics,
     as_tensor,
     is_numeric,
     is_sliced,
     like_array,
     rows_of,
     statistics,
+)
+from ._saving import (
+    arrays,
+    restore_training,
+    restored_module,
+    saved_network,
+    tensors,
 )
 from ._sparse_batch import padded
 from ._training import SCHEDULES, AutoencoderNet, EpochTasks
@@ -266,6 +273,7 @@ class BaseAutoencoder(
                 schedule=self.schedule,
                 lr=self.learning_rate,
                 max_epochs=self._n_epochs(len(rows)),
+                device=self._torch_device(),
             )
             self._train(rows, X, y)
             self.net_.optimizer_.state.clear()
@@ -305,7 +313,8 @@ class BaseAutoencoder(
             if first:
                 random_state = own_random_state(self.random_state)
                 module, self.linear_start_ = self._build(X, rows, seen, random_state)
-                self.net_ = self._make_net(module, len(rows), random_state, train_split=None, **how)
+                how |= {"train_split": None, "device": self._torch_device()}
+                self.net_ = self._make_net(module, len(rows), random_state, **how)
             else:
                 self._continue(seen)
                 self.net_.set_params(train_split=None, precision=self.precision, **how)
@@ -316,7 +325,7 @@ class BaseAutoencoder(
     def _build(self, X, rows, seen, random_state):
         """Set the statistics of X; return the untrained module and whether it is a start."""
         linear = self._has_linear_path()
-        n_features = rows.shape[1]
+        self._n_samples_, n_features = rows.shape
         self._network_parameters_ = self._network_parameters()
         self._seen_ = seen
         if not seen.scale * math.sqrt(math.prod(rows.shape)) < float(np.finfo(np.float32).max):
@@ -336,31 +345,33 @@ class BaseAutoencoder(
             start = linear_start(standardized, n_components, seed, corrupt, self._has_logits())
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
-        architecture = self._architecture(n_features, self.n_components_)
-        generator = torch.Generator().manual_seed(new_seed(random_state))
+        path = None
         if linear:
-            module = residual_autoencoder(architecture, start, self.scale_, generator)
-        else:
-            module = plain_autoencoder(
-                architecture, self.code_activation, self._last_activation(), generator
-            )
+            biases = start.bias is not None, start.decoder_bias is not None
+            path = LinearPath(self.scale_, start.code_rms, *biases)
+        sparse = self.encoder is None and rows.multiply_best_as_sparse and seen.is_near_zero
+        self._architecture_ = self._architecture(n_features, path, sparse)
+        generator = torch.Generator().manual_seed(new_seed(random_state))
+        module = make_autoencoder(self._architecture_, generator, start if linear else None)
         if self.max_epochs != 0 and not any(p.requires_grad for p in module.parameters()):
             raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
-        if self.encoder is None and rows.multiply_best_as_sparse and seen.is_near_zero:
-            multiply_sparsely(module.encoder)
         self._row_width_ = widest(module, n_features, generator)
         return module, linear
 
-    def _architecture(self, n_features, n_components):
+    def _architecture(self, n_features, linear_path, multiplies_sparsely):
         return Architecture(
             n_features=n_features,
-            n_components=n_components,
-            hidden_layer_sizes=self._hidden_widths(n_components),
+            n_components=self.n_components_,
+            hidden_layer_sizes=self._hidden_widths(self.n_components_),
             activation=self.activation,
             conv_filters=self._widths("conv_filters"),
             image_shape=self._checked_image_shape(n_features),
             encoder=self.encoder,
             decoder=self.decoder,
+            code_activation=self.code_activation,
+            output_activation=self._last_activation(),
+            linear_path=linear_path,
+            multiplies_sparsely=multiplies_sparsely,
         )
 
     def _continue(self, seen):
@@ -413,7 +424,6 @@ class BaseAutoencoder(
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
             "precision": self.precision,
-            "device": self._torch_device(),
             "verbose": int(self.verbose),
             **how,
             **(self.net_params or {}),
@@ -563,9 +573,11 @@ class BaseAutoencoder(
         """
         X, rows = self._check_rows(X, "score_samples")
         scores = self._results(X, len(rows), dtype=torch.float64)
+        unit = self._seen_.scale
         for part, originals, u in self._standardized_parts(rows):
             errors = originals - self._decode(self._encode(u))
-            scores[part] = -errors.square_().mean(dim=1, dtype=torch.float64)
+            errors.div_(unit)  # the square of a large number can be too large for float32
+            scores[part] = -(unit**2) * errors.square_().mean(dim=1, dtype=torch.float64)
         return like_array(scores, X)
 
     def score(self, X, y=None):
@@ -599,7 +611,7 @@ class BaseAutoencoder(
         for _, originals, u in self._standardized_parts(rows):
             errors = originals - self._decode(self._encode(u)).double()
             error += errors.square_().sum(dim=0).cpu()
-        varies = seen.high > seen.low
+        varies = (seen.high > seen.low) & (seen.variance > 0)  # what varies by little underflows
         if not varies.any():
             return float((error == 0).double().mean())
         spread = len(rows) * seen.variance[varies].sum()
@@ -642,6 +654,56 @@ class BaseAutoencoder(
         if self.clip:
             decoded.clamp_(seen.low.to(decoded.device), seen.high.to(decoded.device))
         return decoded
+
+    # -------------------------------------------------------------------- saving
+
+    def __getstate__(self):
+        """Return parameters and fitted attributes, the network as arrays: what is saved."""
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = saved_network(self.net_, self._architecture_, self.warm_start)
+            state["mean_"], state["_seen_"] = arrays(self.mean_), arrays(vars(self._seen_))
+            state["_mean_is_tensor_"] = isinstance(self.mean_, torch.Tensor)
+            del state["_architecture_"]
+        return state
+
+    def __setstate__(self, state):
+        """Set what was saved, and make the network again, on this machine's device.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or was saved by a later release.
+        """
+        saved = state.get("net_")
+        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
+        if saved is None:
+            return
+        module, self._architecture_ = restored_module(saved)
+        self._seen_ = Statistics(**tensors(self._seen_))
+        if vars(self).pop("_mean_is_tensor_"):
+            self.mean_ = tensors(self.mean_)
+        self.net_ = self._make_net(
+            module,
+            self._n_samples_,
+            np.random.RandomState(0),
+            criterion__name=saved["loss"],
+            batch_size=saved["batch_size"],
+            schedule=self.schedule,
+            lr=self.learning_rate,
+            max_epochs=1,
+            keep_start=False,
+            train_split=None,
+            device=self._device_here(),
+        )
+        restore_training(self.net_, saved)
+
+    def _device_here(self):
+        """Return the device to load to: a machine without the one of the fit has a CPU."""
+        try:
+            return self._torch_device()
+        except ValueError:
+            return "cpu"
 
     # ---------------------------------------------- parameters and their checks
 

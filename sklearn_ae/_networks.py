@@ -41,6 +41,25 @@ LINEAR_PATH = "[ed][ne]coder.[01].linear.*"
 
 
 @dataclass(frozen=True)
+class LinearPath:
+    """What is to be known of a linear path before its weights.
+
+    Attributes
+    ----------
+    scale : float
+        What the rows were divided by; the code is multiplied by it.
+    code_rms : float
+        Size of the codes that it starts with, before they are multiplied.
+    has_bias, has_decoder_bias : bool
+    """
+
+    scale: float
+    code_rms: float
+    has_bias: bool
+    has_decoder_bias: bool
+
+
+@dataclass(frozen=True)
 class Architecture:
     """What encoder and decoder are made of; the decoder mirrors the encoder.
 
@@ -57,6 +76,11 @@ class Architecture:
         Channels, height and width of a row.
     encoder, decoder : callable (n_in, n_out) -> torch.nn.Module, or None
         Factories of networks that take the place of the above.
+    code_activation, output_activation : str
+        Of a network without linear path.
+    linear_path : LinearPath or None
+    multiplies_sparsely : bool
+        Whether the first layers take sparse rows as such.
     """
 
     n_features: int
@@ -67,6 +91,10 @@ class Architecture:
     image_shape: tuple | None
     encoder: Callable | None
     decoder: Callable | None
+    code_activation: str
+    output_activation: str
+    linear_path: LinearPath | None
+    multiplies_sparsely: bool
 
     def make_encoder(self, code_activation, generator):
         """Return a network from rows (n, n_features) to codes (n, n_components)."""
@@ -173,16 +201,20 @@ class Gain(nn.Module):
         return x * self.weight
 
 
-def linear(weight, bias=None):
-    """Return a layer that starts at `weight`, an array (n_out, n_in), and `bias`, (n_out,)."""
-    n_out, n_in = weight.shape
-    has_bias = bias is not None
+def linear(n_in, n_out, has_bias):
+    """Return a linear layer that returns zeros."""
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=has_bias, dtype=torch.float32)
-    with torch.no_grad():
-        layer.weight.copy_(torch.as_tensor(weight))
-        if has_bias:
-            layer.bias.copy_(torch.as_tensor(bias))
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer
+
+
+@torch.no_grad()
+def set_weights(layer, weight, bias):
+    """Set a layer's weight to an array (n_out, n_in) and its bias to one (n_out,) or None."""
+    layer.weight.copy_(torch.as_tensor(weight))
+    if bias is not None:
+        layer.bias.copy_(torch.as_tensor(bias))
 
 
 def dense(widths, activation, output_activation, generator):
@@ -343,53 +375,56 @@ def widest(module, n_features, generator):
     return max(sizes)
 
 
-def plain_autoencoder(architecture, code_activation, output_activation, generator):
-    """Return the textbook autoencoder.
+def make_autoencoder(architecture, generator, start=None):
+    """Return the autoencoder of an architecture.
 
     Parameters
     ----------
     architecture : Architecture
-    code_activation, output_activation : str
-        Names in `ACTIVATIONS`.
     generator : torch.Generator
+    start : LinearStart or None, default=None
+        Where its linear path starts, which is zero without it. With W, `encoder`,
+        (n_components, n_features), b, `bias`, (n_components,) or None, V, `decoder`,
+        (n_features, n_components), and c, `decoder_bias`, (n_features,) or None.
     """
-    return Autoencoder(
-        architecture.make_encoder(code_activation, generator),
-        architecture.make_decoder(output_activation, generator),
-    )
+    if architecture.linear_path is None:
+        module = Autoencoder(
+            architecture.make_encoder(architecture.code_activation, generator),
+            architecture.make_decoder(architecture.output_activation, generator),
+        )
+    else:
+        module = residual_autoencoder(architecture, generator)
+        if start is not None:
+            set_weights(module.encoder[0].linear, start.encoder, start.bias)
+            set_weights(module.decoder[1].linear, start.decoder, start.decoder_bias)
+    if architecture.multiplies_sparsely:
+        multiply_sparsely(module.encoder)
+    return module
 
 
-def residual_autoencoder(architecture, start, scale, generator):
-    """Return the autoencoder that starts as the linear one given by `start`.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    start : LinearStart
-        With W, `encoder`, (n_components, n_features), b, `bias`, (n_components,) or None,
-        V, `decoder`, (n_features, n_components), c, `decoder_bias`, (n_features,) or None,
-        and the size of the codes, `code_rms`.
-    scale : float
-        What the rows were divided by; the code is multiplied by it.
-    generator : torch.Generator
-    """
+def residual_autoencoder(architecture, generator):
+    """Return an autoencoder whose encoder and decoder are zero, with a linear path each."""
+    path = architecture.linear_path
+    n_features, n_components = architecture.n_features, architecture.n_components
     f = architecture.make_encoder("identity", generator)
     g = architecture.make_decoder("identity", generator)
     if architecture.encoder is None:
         start_at_zero(f)
     else:
-        f.append(Gain(architecture.n_components))
+        f.append(Gain(n_components))
     # weights are drawn for inputs of unit variance, which u has and z / scale has not
     if architecture.decoder is None:
         start_at_zero(g)
         with torch.no_grad():
-            g[0].weight.div_(start.code_rms)
+            g[0].weight.div_(path.code_rms)
     else:
-        g[0].factor = 1 / start.code_rms
-        g.append(Gain(architecture.n_features))
+        g[0].factor = 1 / path.code_rms
+        g.append(Gain(n_features))
+    encoding = linear(n_features, n_components, path.has_bias)
+    decoding = linear(n_components, n_features, path.has_decoder_bias)
     return Autoencoder(
-        nn.Sequential(Residual(linear(start.encoder, start.bias), f), Scale(scale)),
-        nn.Sequential(Scale(1 / scale), Residual(linear(start.decoder, start.decoder_bias), g)),
+        nn.Sequential(Residual(encoding, f), Scale(path.scale)),
+        nn.Sequential(Scale(1 / path.scale), Residual(decoding, g)),
     )
 
 

@@ -258,6 +258,8 @@ class AutoencoderNet(NeuralNet):
         Mean loss of the validation rows before the first epoch.
     """
 
+    best_epoch_, start_loss_ = 0, None  # before training
+
     def __init__(
         self,
         *args,
@@ -322,8 +324,7 @@ class AutoencoderNet(NeuralNet):
             self.rates_ = iter(learning_rates(self.schedule, self.lr, epochs * len(batches)))
         self.stop_ = False
         start_losses = None if valid is None else self._row_losses(held_out, len(valid))
-        start_epoch = getattr(self, "best_epoch_", 0)
-        kept = KeptEpoch(self.module_, start_epoch, start_losses if self.keep_start else None)
+        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
         try:
             diverged = self._run_epochs(epochs, batches, held_out, kept)
         finally:

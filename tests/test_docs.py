@@ -52,12 +52,19 @@ def test_every_page_of_the_reference_is_of_something_public():
     text = (DOCS / "api.rst").read_text()
     listed = set(re.findall(r"^   (\w+)$", text, flags=re.MULTILINE))
     import sklearn_ae.corruption
+    import sklearn_ae.export
     import sklearn_ae.inspection
     import sklearn_ae.metrics
 
     public = {
         name
-        for module in (sklearn_ae, sklearn_ae.corruption, sklearn_ae.inspection, sklearn_ae.metrics)
+        for module in (
+            sklearn_ae,
+            sklearn_ae.corruption,
+            sklearn_ae.export,
+            sklearn_ae.inspection,
+            sklearn_ae.metrics,
+        )
         for name in module.__all__
     }
     assert listed == public

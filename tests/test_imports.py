@@ -16,9 +16,9 @@ LEVELS = {
     "sklearn_ae": [
         {"_losses", "_sparse_batch", "corruption"},
         {"_networks", "_rows"},
-        {"_linear_start", "_training", "metrics"},
+        {"_linear_start", "_saving", "_training", "metrics"},
         {"_base", "inspection"},
-        {"_autoencoder", "_denoising"},
+        {"_autoencoder", "_denoising", "export"},
         {"__init__"},
     ],
     "inspection": [

@@ -3,6 +3,7 @@
 import functools
 import math
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -24,10 +25,10 @@ from sklearn_ae._networks import (
     ACTIVATIONS,
     Architecture,
     Gain,
+    LinearPath,
     dense,
-    plain_autoencoder,
+    make_autoencoder,
     pooled_sizes,
-    residual_autoencoder,
     widest,
 )
 
@@ -37,12 +38,27 @@ def generator():
 
 
 def architecture(
-    n_features, hidden, n_components, activation="relu", filters=(), shape=None, **custom
+    n_features, hidden, n_components, activation="relu", filters=(), shape=None, **others
 ):
-    custom = {"encoder": None, "decoder": None, **custom}
+    others = {
+        "encoder": None,
+        "decoder": None,
+        "code_activation": "identity",
+        "output_activation": "identity",
+        "linear_path": None,
+        "multiplies_sparsely": False,
+        **others,
+    }
     return Architecture(
-        n_features, n_components, list(hidden), activation, list(filters), shape, **custom
+        n_features, n_components, list(hidden), activation, list(filters), shape, **others
     )
+
+
+def residual(any_architecture, start, scale=1.0):
+    """Return an autoencoder with a linear path that begins at a start."""
+    biases = start.bias is not None, start.decoder_bias is not None
+    path = LinearPath(scale, start.code_rms, *biases)
+    return make_autoencoder(replace(any_architecture, linear_path=path), generator(), start)
 
 
 def perceptron(n_in, n_out, width=64):
@@ -78,9 +94,7 @@ def linear_36(bias):
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("hidden", [[], [5], [7, 5]])
 def test_plain_autoencoder_mirrors_its_widths(activation, hidden):
-    module = plain_autoencoder(
-        architecture(9, hidden, 3, activation), "identity", "identity", generator()
-    )
+    module = make_autoencoder(architecture(9, hidden, 3, activation), generator())
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     widths = [9, *hidden, 3, *hidden[::-1], 9]
     assert [layer.in_features for layer in layers] == widths[:-1]
@@ -95,9 +109,8 @@ def test_plain_autoencoder_mirrors_its_widths(activation, hidden):
 def test_code_and_output_activations(
     any_architecture, code_activation, output_activation, low, high
 ):
-    module = plain_autoencoder(
-        any_architecture, code_activation, output_activation, generator()
-    ).eval()
+    activations = {"code_activation": code_activation, "output_activation": output_activation}
+    module = make_autoencoder(replace(any_architecture, **activations), generator()).eval()
     u = 10 * torch.randn(50, 36, generator=generator())
     code, output = module.encoder(u), module(u)
     torch.testing.assert_close(code, ACTIVATIONS[code_activation]()(module.encoder[:-1](u)))
@@ -108,7 +121,7 @@ def test_code_and_output_activations(
 @pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
 def test_residual_autoencoder_starts_linear(any_architecture, bias):
     start = linear_36(bias)
-    module = residual_autoencoder(any_architecture, start, 5.0, generator())
+    module = residual(any_architecture, start, scale=5.0)
     u = np.random.RandomState(1).normal(size=(20, 36)).astype(np.float32)
     codes = module.encoder(torch.as_tensor(u)).detach().numpy()
     output = module(torch.as_tensor(u)).detach().numpy()
@@ -120,7 +133,7 @@ def test_residual_autoencoder_starts_linear(any_architecture, bias):
 
 @pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
 def test_every_weight_of_the_residual_autoencoder_learns(any_architecture, bias):
-    module = residual_autoencoder(any_architecture, linear_36(bias), 1.0, generator()).train()
+    module = residual(any_architecture, linear_36(bias)).train()
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
     before = [parameter.detach().clone() for parameter in module.parameters()]
     u = torch.randn(50, 36, generator=generator())
@@ -142,18 +155,16 @@ def test_initial_variance_is_he_or_glorot(activation, variance):
 def test_initialisation_leaves_the_global_generator_alone(any_architecture):
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    modules = [
-        plain_autoencoder(any_architecture, "identity", "identity", generator()) for _ in range(2)
-    ]
+    modules = [make_autoencoder(any_architecture, generator()) for _ in range(2)]
     assert torch.equal(torch.get_rng_state(), state)
     for weight, again in zip(*(module.parameters() for module in modules), strict=True):
         assert torch.equal(weight, again)
 
 
 def test_widest_part_of_a_network():
-    module = plain_autoencoder(ARCHITECTURES["dense"], "identity", "identity", generator())
+    module = make_autoencoder(ARCHITECTURES["dense"], generator())
     assert widest(module, 36, generator()) == 36
-    module = plain_autoencoder(ARCHITECTURES["convolutional"], "identity", "identity", generator())
+    module = make_autoencoder(ARCHITECTURES["convolutional"], generator())
     assert widest(module, 36, generator()) == 4 * 36
     gru = nn.Sequential(nn.Unflatten(1, (9, 4)), nn.GRU(4, 32, batch_first=True))
     assert widest(gru, 36, generator()) == 9 * 32
@@ -173,11 +184,8 @@ def test_widest_part_of_a_network():
 def test_decoder_mirrors_the_convolutions(shape, filters, hidden):
     filters = filters[: math.ceil(math.log2(max(shape[1:])))]
     sizes = pooled_sizes(shape, len(filters))
-    coders = plain_autoencoder(
-        architecture(math.prod(shape), hidden, 3, "relu", filters, shape),
-        "identity",
-        "identity",
-        generator(),
+    coders = make_autoencoder(
+        architecture(math.prod(shape), hidden, 3, "relu", filters, shape), generator()
     )
     channels = [shape[0], *filters]
     images = torch.randn(5, math.prod(shape), generator=generator())

@@ -1,0 +1,258 @@
+"""What is saved is loaded as it was, anywhere, or not at all."""
+
+import copy
+import io
+import pickle
+import re
+from functools import partial
+from pathlib import Path
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn import config_context
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+
+X = load_digits().data[:300] / 16
+KWARGS = {"max_epochs": 2, "random_state": 0}
+TRUSTED = ["sklearn_ae._autoencoder.AutoencoderTransformer"]
+
+
+def perceptron(n_in, n_out, width=16):
+    return nn.Sequential(nn.Linear(n_in, width), nn.BatchNorm1d(width), nn.Linear(width, n_out))
+
+
+ESTIMATORS = {
+    "defaults": AutoencoderTransformer(8, **KWARGS),
+    "textbook": AutoencoderTransformer(8, linear_start=False, code_activation="relu", **KWARGS),
+    "share of variance": AutoencoderTransformer(0.9, clip=True, **KWARGS),
+    "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **KWARGS),
+    "convolutional": AutoencoderTransformer(
+        8, conv_filters=(4, 2), image_shape=(1, 8, 8), hidden_layer_sizes=(16,), **KWARGS
+    ),
+    "sgd": AutoencoderTransformer(8, hidden_layer_sizes=(16,), optimizer="sgd", **KWARGS),
+    "only the start": AutoencoderTransformer(8, max_epochs=0, random_state=0),
+    "denoising": DenoisingAutoencoder(8, hidden_layer_sizes=(16,), **KWARGS),
+    "random state": AutoencoderTransformer(8, random_state=np.random.RandomState(0), max_epochs=1),
+}
+CUSTOM = {
+    "custom": AutoencoderTransformer(
+        8, encoder=perceptron, decoder=partial(perceptron, width=8), **KWARGS
+    ),
+    "custom decoder": DenoisingAutoencoder(8, linear_start=False, decoder=perceptron, **KWARGS),
+}
+
+
+def by_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def by_skops(estimator):
+    data = skops.io.dumps(estimator)
+    name = f"{type(estimator).__module__}.{type(estimator).__name__}"
+    assert skops.io.get_untrusted_types(data=data) == [name]
+    return skops.io.loads(data, trusted=[name])
+
+
+WAYS = {
+    "pickle": lambda estimator: pickle.loads(pickle.dumps(estimator)),
+    "joblib": by_joblib,
+    "cloudpickle": lambda estimator: pickle.loads(cloudpickle.dumps(estimator)),
+    "deepcopy": copy.deepcopy,
+    "skops": by_skops,
+}
+
+
+def without_address(estimator):
+    return re.sub("at 0x[0-9A-F]+", "", str(estimator))
+
+
+def assert_same(loaded, original, rows):
+    assert without_address(loaded) == without_address(original)
+    assert vars(loaded).keys() == vars(original).keys()
+    for method in ("transform", "reconstruct", "score_samples", "score"):
+        assert_array_equal(getattr(loaded, method)(rows), getattr(original, method)(rows))
+    codes = original.transform(rows)
+    assert_array_equal(loaded.inverse_transform(codes), original.inverse_transform(codes))
+    for name in ("loss_curve_", "validation_loss_curve_", "best_epoch_", "n_iter_", "mean_"):
+        assert_array_equal(getattr(loaded, name), getattr(original, name))
+    losses = "train_loss"
+    assert loaded.net_.losses(losses) == original.net_.losses(losses)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_loaded_equals_original(name, way):
+    original = copy.deepcopy(ESTIMATORS[name]).fit(X)
+    assert_same(WAYS[way](original), original, X)
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib", "cloudpickle", "deepcopy"])
+@pytest.mark.parametrize("name", CUSTOM)
+def test_loaded_custom_networks_equal_the_original(name, way):
+    original = copy.deepcopy(CUSTOM[name]).fit(X)
+    assert_same(WAYS[way](original), original, X)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_unfitted_estimators(name, way):
+    loaded = WAYS[way](ESTIMATORS[name])
+    assert without_address(loaded) == without_address(ESTIMATORS[name])
+    assert not hasattr(loaded, "net_")
+
+
+@pytest.mark.parametrize("way", ["pickle", "skops"])
+def test_sparse_and_tensor_fits(way):
+    few = sparse.csr_array(np.where(X > 0.95, X, 0))
+    original = AutoencoderTransformer(4, **KWARGS).fit(few)
+    assert_same(WAYS[way](original), original, few)
+    rows = torch.tensor(X)
+    with config_context(array_api_dispatch=True):
+        original = AutoencoderTransformer(4, **KWARGS).fit(rows)
+        loaded = WAYS[way](original)
+        assert torch.equal(loaded.transform(rows), original.transform(rows))
+        assert torch.equal(loaded.mean_, original.mean_)
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib", "cloudpickle"])
+def test_pipelines_and_searches(way):
+    pipeline = make_pipeline(StandardScaler(), AutoencoderTransformer(4, **KWARGS))
+    search = GridSearchCV(
+        pipeline, {"autoencodertransformer__n_components": [2, 3]}, cv=2, error_score="raise"
+    ).fit(X)
+    loaded = WAYS[way](search)
+    assert_array_equal(loaded.transform(X), search.transform(X))
+    assert_array_equal(loaded.best_estimator_[:-1].transform(X), StandardScaler().fit_transform(X))
+
+
+def test_pipelines_in_skops():
+    pipeline = make_pipeline(PCA(8), AutoencoderTransformer(4, **KWARGS)).fit(X)
+    data = skops.io.dumps(pipeline)
+    assert skops.io.get_untrusted_types(data=data) == TRUSTED
+    assert_array_equal(skops.io.loads(data, trusted=TRUSTED).transform(X), pipeline.transform(X))
+
+
+def types_in(value):
+    """Return the types of what a state holds."""
+    found = {type(value)}
+    if isinstance(value, dict):
+        found = found.union(*map(types_in, value.values()))
+    elif isinstance(value, list | tuple):
+        found = found.union(*map(types_in, value))
+    return found
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_state_is_of_numbers_text_and_arrays(name):
+    state = copy.deepcopy(ESTIMATORS[name]).fit(X).__getstate__()
+    allowed = {int, float, str, bool, type(None), dict, list, tuple, np.ndarray}
+    assert types_in(state) <= allowed | {np.random.RandomState, np.float64}
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_training_goes_on_where_it_was_saved(warm_start):
+    original = DenoisingAutoencoder(4, hidden_layer_sizes=(16,), warm_start=warm_start, **KWARGS)
+    original.partial_fit(X).partial_fit(X)
+    loaded = pickle.loads(pickle.dumps(original))
+    moments = loaded.net_.optimizer_.state_dict()["state"]
+    assert bool(moments) == warm_start
+    original.partial_fit(X)
+    loaded.partial_fit(X)
+    assert loaded.n_iter_ == 3
+    if warm_start:
+        assert_array_equal(loaded.transform(X), original.transform(X))
+    assert loaded.net_.batch_size == original.net_.batch_size
+    groups = [net.optimizer_.state_dict()["param_groups"] for net in (loaded.net_, original.net_)]
+    assert groups[0] == groups[1]
+
+
+def test_parameters_that_were_set_later_do_not_change_what_was_fitted():
+    original = AutoencoderTransformer(4, loss="binary_cross_entropy", **KWARGS).fit(X)
+    original.set_params(n_components=7, hidden_layer_sizes=(3,), loss="squared_error")
+    loaded = pickle.loads(pickle.dumps(original))
+    assert loaded.n_components == 7
+    assert_array_equal(loaded.reconstruct(X), original.reconstruct(X))
+
+
+def test_what_was_fitted_on_a_missing_device_is_loaded_to_the_cpu():
+    original = AutoencoderTransformer(4, **KWARGS).fit(X)
+    original.device = "meta"  # of it torch.zeros(1).item() raises, as of one that is not there
+    loaded = pickle.loads(pickle.dumps(original))
+    assert loaded.net_.device == "cpu"
+    assert_array_equal(loaded.transform(X), original.transform(X))
+
+
+# ------------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_file_that_was_cut_short(share):
+    estimator = AutoencoderTransformer(4, **KWARGS).fit(X)
+    for dump, load in ((pickle.dumps, pickle.loads), (skops.io.dumps, skops.io.loads)):
+        data = dump(estimator)
+        trusted = {"trusted": TRUSTED} if load is skops.io.loads else {}
+        with pytest.raises(Exception, match=r".+"):
+            load(data[: int(share * len(data))], **trusted)
+
+
+def test_weights_that_were_altered():
+    data = bytearray(pickle.dumps(AutoencoderTransformer(4, **KWARGS).fit(X)))
+    middle = len(data) // 2
+    data[middle] ^= 1
+    with pytest.raises(ValueError, match="damaged"):
+        pickle.loads(data)
+
+
+def test_later_format():
+    state = AutoencoderTransformer(4, **KWARGS).fit(X).__getstate__()
+    state["net_"]["format"] = 1000
+    with pytest.raises(ValueError, match="later release"):
+        AutoencoderTransformer().__setstate__(state)
+
+
+def test_factories_that_changed():
+    state = copy.deepcopy(CUSTOM["custom"]).fit(X).__getstate__()
+    state["net_"]["architecture"]["encoder"] = nn.Linear
+    with pytest.raises(ValueError, match="not those that were saved"):
+        AutoencoderTransformer().__setstate__(state)
+
+
+# -------------------------------------------------------------------- earlier releases
+
+SAVED = sorted((Path(__file__).parent / "saved").glob("*.npz"))
+
+
+def test_every_release_saved_something():
+    assert len(SAVED) >= 3
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_what_earlier_releases_saved_is_loaded(path):
+    expected = np.load(path)
+    from_pickle = pickle.loads(path.with_name(f"{path.stem}.pickle").read_bytes())
+    from_skops = skops.io.load(
+        path.with_name(f"{path.stem}.skops"),
+        trusted=[f"{type(from_pickle).__module__}.{type(from_pickle).__name__}"],
+    )
+    for loaded in (from_pickle, from_skops):
+        rows = expected["X"]
+        assert_allclose(loaded.transform(rows), expected["codes"], rtol=1e-4, atol=1e-5)
+        assert_allclose(loaded.reconstruct(rows), expected["restored"], rtol=1e-4, atol=1e-5)
+        loaded.partial_fit(rows)
+        assert loaded.n_iter_ == len(loaded.loss_curve_) > 1
