@@ -243,7 +243,9 @@ class Restoration:
     def __init__(self, U, corrupt):
         n_samples, n_features = U.shape
         wide = n_samples < n_features
-        self.basis = PCA().fit(U).components_ if wide else np.eye(n_features, dtype=U.dtype)
+        self.basis = np.eye(n_features, dtype=U.dtype)
+        if wide:
+            self.basis, _ = principal_components(U.copy(), n_features, random_state=0)
         n_draws = min(
             -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples), MAX_CORRUPTED_ENTRIES // U.size
         )

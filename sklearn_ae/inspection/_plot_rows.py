@@ -370,7 +370,8 @@ class CodeTraversalDisplay:
         codes = as_array(estimator.transform(X))
         if row is not None and not 0 <= row < len(codes):
             raise ValueError(f"row={row!r} is not among the {len(codes)} rows of X.")
-        centre, spread = codes.mean(axis=0) if row is None else codes[row], codes.std(axis=0)
+        spread = codes.std(axis=0, dtype=np.float64)  # squares can be too large for float32
+        centre = codes.mean(axis=0) if row is None else codes[row]
         components = checked_components(components, codes.shape[1])
         steps = np.linspace(-width, width, n_steps)
         moved = np.tile(centre, (len(components), n_steps, 1))

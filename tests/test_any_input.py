@@ -1,0 +1,199 @@
+"""Whatever comes in: a finite result of the promised shape and dtype, or an error that says why."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from matplotlib import pyplot as plt
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae.inspection import (
+    CodeScatterDisplay,
+    CodeTraversalDisplay,
+    InterpolationDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+)
+
+PARAMS = {"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
+ESTIMATORS = {
+    "defaults": AutoencoderTransformer(2, **PARAMS),
+    "clipped": AutoencoderTransformer(None, clip=True, early_stopping=False, **PARAMS),
+    "textbook": AutoencoderTransformer(3, linear_start=False, **PARAMS),
+    "many codes": AutoencoderTransformer(20, **PARAMS),
+    "share of variance": AutoencoderTransformer(0.5, **PARAMS),
+    "cross-entropy": AutoencoderTransformer(1, loss="binary_cross_entropy", **PARAMS),
+    "squashed": AutoencoderTransformer(1, output_activation="logistic", **PARAMS),
+    "absolute": AutoencoderTransformer(1, loss="absolute_error", **PARAMS),
+    "gaussian": DenoisingAutoencoder(2, **PARAMS),
+    "masking": DenoisingAutoencoder(2, corruption="masking", **PARAMS),
+    "salt and pepper": DenoisingAutoencoder(
+        1, corruption="salt_and_pepper", corruption_level=0.3, **PARAMS
+    ),
+}
+DTYPES = [
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "longdouble", "object", ">f4", ">i8", "complex128", "U8"),
+]
+VALUES = {
+    "normal": lambda X: X,
+    "constant": lambda X: np.full_like(X, 3.0),
+    "a constant column": lambda X: np.where(np.arange(X.shape[1]) == 0, 7.0, X),
+    "duplicated rows": lambda X: X[np.zeros(len(X), dtype=int)],
+    "zero": lambda X: 0 * X,
+    "large": lambda X: 1e30 * X,
+    "small": lambda X: 1e-30 * X,
+    "at the end of float32": lambda X: 3e38 * np.tanh(X),
+    "at the end of float64": lambda X: 1e308 * np.tanh(X),
+    "an offset": lambda X: X + 1e8,
+    "denormal": lambda X: 1e-310 * X,
+    "units apart": lambda X: X * np.logspace(-12, 12, X.shape[1]),
+    "one row far away": lambda X: np.where(np.arange(len(X))[:, None] == 0, 1e12, X),
+    "nan": lambda X: np.where(X > 1, np.nan, X),
+    "infinity": lambda X: np.where(X > 1, np.inf, X),
+    "unit": lambda X: (np.tanh(X) + 1) / 2,
+}
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def with_missing(X):
+    frame = pd.DataFrame(X).convert_dtypes()
+    frame.iloc[0, 0] = pd.NA
+    return frame
+
+
+CONTAINERS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "strided": lambda X: np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2],
+    "backwards": lambda X: X[::-1, ::-1],
+    "read-only": read_only,
+    "list": lambda X: X.tolist(),
+    "one-dimensional": lambda X: X.ravel(),
+    "three-dimensional": lambda X: X[None],
+    "pandas": pd.DataFrame,
+    "pandas, nullable": lambda X: pd.DataFrame(X).convert_dtypes(),
+    "pandas, missing": with_missing,
+    "pandas, categorical": lambda X: pd.DataFrame(X).assign(kind=pd.Categorical(["a"] * len(X))),
+    "pandas, numeric categories": lambda X: pd.DataFrame(X).astype("category"),
+    "polars": pl.DataFrame,
+    "CSR": sparse.csr_array,
+    "CSC": sparse.csc_matrix,
+    "COO": sparse.coo_array,
+}
+
+tables = st.fixed_dictionaries(
+    {
+        "n_rows": st.sampled_from([1, 2, 3, 7, 30]),
+        "n_features": st.sampled_from([1, 2, 5]),
+        "dtype": st.sampled_from(DTYPES),
+        "values": st.sampled_from(list(VALUES)),
+        "container": st.sampled_from(list(CONTAINERS)),
+    }
+)
+
+
+def made(n_rows, n_features, dtype, values, container):
+    """Return a table, or None where NumPy, pandas, polars or SciPy have no such thing."""
+    rows = np.random.RandomState(0).normal(size=(n_rows, n_features))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return CONTAINERS[container](VALUES[values](rows).astype(dtype))
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+            NotImplementedError,
+            pl.exceptions.PolarsError,
+        ):
+            return None
+
+
+def check(result, shape, dtype):
+    assert isinstance(result, np.ndarray)
+    assert result.shape == shape
+    assert result.dtype == dtype
+    assert np.isfinite(result).all()
+
+
+def check_message(error):
+    """Hold an error against what is promised: it says what is wrong, in more than a word."""
+    assert len(str(error)) > 20
+
+
+def use(estimator, X):
+    """Call every public method of an estimator and hold the results against what is promised."""
+    estimator.fit(X)
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_features, n_codes = estimator.n_features_in_, estimator.n_components_
+    wide = estimator.mean_.dtype
+    codes = estimator.transform(X)
+    check(codes, (n_rows, n_codes), np.float32)
+    check(estimator.inverse_transform(codes), (n_rows, n_features), wide)
+    check(estimator.reconstruct(X), (n_rows, n_features), wide)
+    check(estimator.score_samples(X), (n_rows,), np.float64)
+    score = estimator.score(X)
+    assert np.isfinite(score)
+    assert score <= 1
+    check(clone(estimator).fit_transform(X), (n_rows, n_codes), np.float32)
+    estimator.partial_fit(X)
+    check(estimator.transform(X), (n_rows, n_codes), np.float32)
+    assert len(estimator.get_feature_names_out()) == n_codes
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ESTIMATORS)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(table=tables)
+def test_estimators(name, table):
+    X = made(**table)
+    if X is None:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        try:
+            use(clone(ESTIMATORS[name]), X)
+        except (ValueError, TypeError) as error:
+            check_message(error)
+
+
+@pytest.mark.parametrize("name", ["defaults", "gaussian"])
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(table=tables)
+def test_displays(name, table):
+    X = made(**table)
+    if X is None:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            estimator = clone(ESTIMATORS[name]).fit(X)
+        except (ValueError, TypeError):
+            return
+        for draw in (
+            lambda: LossCurveDisplay.from_estimator(estimator),
+            lambda: ReconstructionDisplay.from_estimator(estimator, X),
+            lambda: CodeScatterDisplay.from_estimator(estimator, X),
+            lambda: InterpolationDisplay.from_estimator(estimator, X),
+            lambda: CodeTraversalDisplay.from_estimator(estimator, X),
+        ):
+            try:
+                draw().figure_.canvas.draw()
+            except (ValueError, TypeError) as error:
+                check_message(error)
+            finally:
+                plt.close("all")
