@@ -9,7 +9,7 @@ torch has wheels for CPUs on PyPI for some versions only; ``PIP_CONSTRAINT`` can
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-OLDEST = ["numpy==2.0.2", "scipy<1.15", "scikit-learn==1.9.0", "skorch==1.4.0"]
+OLDEST = ["numpy==2.1.3", "scipy==1.15.3", "scikit-learn==1.9.0", "skorch==1.4.0"]
 
 
 @nox.session(python=PYTHONS)

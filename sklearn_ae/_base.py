@@ -965,7 +965,7 @@ def corrupted_array(corruption, generator, rows):
     corrupted = np.empty_like(rows)
     for part in gen_batches(len(rows), max(1, CHUNK_ENTRIES // rows.shape[1])):
         batch = as_tensor(rows[part], generator.device).float()
-        corrupted[part] = corruption(batch, generator).cpu()
+        corrupted[part] = corruption(batch, generator).cpu().numpy()
     return corrupted
 
 
