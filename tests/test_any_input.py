@@ -116,7 +116,7 @@ def made(n_rows, n_features, dtype, values, container):
             TypeError,
             ValueError,
             OverflowError,
-            NotImplementedError,
+            NotImplementedError,  # pandas has no categories of float16
             pl.exceptions.PolarsError,
         ):
             return None
