@@ -32,12 +32,17 @@ ESTIMATORS = {
 
 @contextmanager
 def watched(number=None, error=KeyboardInterrupt):
-    """Count the calls of functions of the package; let that of a number raise an error."""
+    """Count the calls of functions of the package; let that of a number raise an error.
+
+    Generator expressions are not counted: Python also enters one to close it when it is dropped,
+    and there it ignores an error.
+    """
     calls = []
 
     def tracer(frame, event, arg):
-        if frame.f_code.co_filename.startswith(PACKAGE):
-            calls.append(frame.f_code.co_name)
+        code = frame.f_code
+        if code.co_filename.startswith(PACKAGE) and code.co_name != "<genexpr>":
+            calls.append(code.co_name)
             if len(calls) == number:
                 raise error
 
