@@ -430,7 +430,6 @@ def test_warm_start_may_change_the_corruption(unit_digits):
         ({"corruption": lambda batch, _: batch.to("meta")}, "lambda.*device"),
         ({"corruption": lambda batch, _: batch / 0}, "lambda.*not finite"),
     ],
-    ids=str,
 )
 def test_bad_corruption_is_an_error_before_training(X, params, message, method):
     autoencoder = quick(**params)

@@ -1,5 +1,6 @@
 """Whatever ends a fit, and wherever: the estimator and the process are as they were before."""
 
+import copy
 import functools
 import io
 import pickle
@@ -12,10 +13,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 
 import sklearn_ae
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._losses import LOSSES
 
 PACKAGE = str(Path(sklearn_ae.__file__).parent)
 X = np.random.RandomState(0).normal(size=(60, 6))
@@ -104,3 +109,143 @@ def test_error_in_any_call_leaves_everything_as_it_was(name, method, is_fitted, 
         getattr(estimator, method)(unit(X[::-1] * 2))
     assert process_state() == process
     assert estimator_state(estimator) == before
+
+
+# ------------------------------------------------------------- errors in what the user wrote
+
+
+class UsersError(Exception):
+    pass
+
+
+class Fuse:
+    """Counts its calls, and raises its error at the one of a number."""
+
+    def __init__(self):
+        self.n_calls, self.number, self.error = 0, None, UsersError()
+
+    def __call__(self):
+        self.n_calls += 1
+        if self.n_calls == self.number:
+            raise self.error
+
+
+def callback(hook):
+    def make(fuse):
+        kind = type("Failing", (Callback,), {hook: lambda *args, **kwargs: fuse()})
+        return AutoencoderTransformer(2, net_params={"callbacks": [kind()]}, **PARAMS)
+
+    return make
+
+
+def corruption(fuse):
+    def corrupt(batch, generator):
+        fuse()
+        return batch
+
+    return DenoisingAutoencoder(2, corruption=corrupt, **PARAMS)
+
+
+def factory(fuse):
+    def make(*widths):
+        fuse()
+        return torch.nn.Linear(*widths)
+
+    return AutoencoderTransformer(2, encoder=make, **PARAMS)
+
+
+def forward(fuse):
+    class Linear(torch.nn.Linear):
+        def forward(self, rows):
+            fuse()
+            return super().forward(rows)
+
+    return AutoencoderTransformer(2, decoder=Linear, **PARAMS)
+
+
+HOOKS = ["initialize", *(name for name in dir(Callback) if name.startswith("on_"))]
+USERS_CODE = {
+    **{hook: callback(hook) for hook in HOOKS},
+    "corruption": corruption,
+    "factory": factory,
+    "forward": forward,
+}
+PATHS = [  # what is called, whether on a fitted estimator, and whose code it does not run
+    ("fit", False, ()),
+    ("fit", True, ()),
+    ("partial_fit", False, ()),
+    ("partial_fit", True, ("initialize", "factory")),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "method", "is_fitted"),
+    [(code, *path) for *path, unused in PATHS for code in USERS_CODE if code not in unused],
+)
+@settings(max_examples=5, deadline=None)
+@given(share=st.floats(0, 1))
+def test_error_in_what_the_user_wrote_comes_out_as_it_is(code, method, is_fitted, share):
+    def prepared():
+        fuse = Fuse()
+        estimator = USERS_CODE[code](fuse)
+        if is_fitted:
+            estimator.fit(X)
+        fuse.n_calls = 0
+        return estimator, fuse
+
+    estimator, fuse = prepared()
+    getattr(estimator, method)(X[::-1] * 2)
+    n_calls = fuse.n_calls
+    assert n_calls
+
+    estimator, fuse = prepared()
+    codes = estimator.transform(X) if is_fitted else None
+    attributes, process = dict(vars(estimator)), process_state()
+    fuse.n_calls, fuse.number = 0, 1 + int(share * (n_calls - 1))
+    with pytest.raises(UsersError) as caught:
+        getattr(estimator, method)(X[::-1] * 2)
+    assert caught.value is fuse.error
+    assert process_state() == process
+    assert vars(estimator).keys() == attributes.keys()
+    assert all(vars(estimator)[name] is value for name, value in attributes.items())
+    if is_fitted:
+        assert_array_equal(estimator.transform(X), codes)
+
+
+# --------------------------------------------------------------------------------- divergence
+
+
+class Poison(Callback):
+    """Makes the weights infinite in an epoch; holds those from before each one up to it."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+        self.weights = []
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) <= self.epoch:
+            self.weights.append(copy.deepcopy(net.module_.state_dict()))
+        if len(net.history) == self.epoch:
+            with torch.no_grad():
+                for parameter in net.module_.parameters():
+                    parameter.fill_(torch.inf)
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_divergence_in_any_epoch_and_loss(loss, epoch, early_stopping, estimator):
+    poison, process = Poison(epoch), process_state()
+    params = {**PARAMS, "max_epochs": 4, "loss": loss, "early_stopping": early_stopping}
+    diverging = estimator(2, net_params={"callbacks": [poison]}, **params)
+    with pytest.warns(ConvergenceWarning, match=rf"in epoch {epoch};.*learning_rate"):
+        diverging.fit(unit(X))
+    assert process_state() == process
+    assert diverging.n_iter_ == epoch
+    assert diverging.best_epoch_ in (range(epoch) if early_stopping else [epoch - 1])
+    kept = diverging.net_.module_.state_dict()
+    for name, weights in poison.weights[diverging.best_epoch_].items():
+        assert_array_equal(kept[name], weights)
+    diverging.partial_fit(unit(X))  # training goes on, without another warning
+    assert np.isfinite(diverging.loss_curve_[-1])
