@@ -57,7 +57,9 @@ from ._saving import (
     restore_training,
     restored_module,
     saved_network,
+    sealed,
     tensors,
+    unsealed,
 )
 from ._sparse_batch import padded
 from ._training import SCHEDULES, AutoencoderNet, EpochTasks
@@ -665,7 +667,7 @@ class BaseAutoencoder(
             state["mean_"], state["_seen_"] = arrays(self.mean_), arrays(vars(self._seen_))
             state["_mean_is_tensor_"] = isinstance(self.mean_, torch.Tensor)
             del state["_architecture_"]
-        return state
+        return sealed(state)
 
     def __setstate__(self, state):
         """Set what was saved, and make the network again, on this machine's device.
@@ -675,11 +677,13 @@ class BaseAutoencoder(
         ValueError
             If the file is damaged, or was saved by a later release.
         """
-        saved = state.get("net_")
-        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
+        state = unsealed(state)
+        saved = state.pop("net_", None)
         if saved is None:
+            super().__setstate__(state)
             return
-        module, self._architecture_ = restored_module(saved)
+        module, state["_architecture_"] = restored_module(saved)
+        super().__setstate__(state)
         self._seen_ = Statistics(**tensors(self._seen_))
         if vars(self).pop("_mean_is_tensor_"):
             self.mean_ = tensors(self.mean_)

@@ -5,6 +5,7 @@ of a device, and nothing that only training needs.
 """
 
 import hashlib
+from numbers import Number
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from skorch.history import History
 
 from ._networks import Architecture, LinearPath, make_autoencoder
 
-FORMAT = 1  # of what `saved_network` returns; a later one still reads the earlier
+FORMAT = 1  # of the state that is saved; later releases still read the earlier ones
 
 
 def saved_network(net, architecture, with_optimizer):
@@ -31,15 +32,12 @@ def saved_network(net, architecture, with_optimizer):
     saved : dict
     """
     path = architecture.linear_path
-    weights = arrays(net.module_.state_dict())
     return {
-        "format": FORMAT,
         "architecture": {**vars(architecture), "linear_path": None if path is None else vars(path)},
-        "weights": weights,
-        "digest": digest(weights),
+        "weights": arrays(net.module_.state_dict()),
         "generator": arrays(net.iterator_train__generator.get_state()),
         "optimizer": arrays(net.optimizer_.state_dict()["state"]) if with_optimizer else {},
-        "history": [without_batches(row) for row in net.history],
+        "history": columns(net.history),
         "best_epoch": net.best_epoch_,
         "start_loss": net.start_loss_,
         "batch_size": net.batch_size,
@@ -53,12 +51,8 @@ def restored_module(saved):
     Raises
     ------
     ValueError
-        If the weights are not those that were saved, or fit no such network.
+        If its weights fit no such network.
     """
-    if saved["format"] > FORMAT:
-        raise ValueError("It was saved by a later release of sklearn_ae. Load it with that.")
-    if digest(saved["weights"]) != saved["digest"]:
-        raise ValueError("The weights in the file are not those that were saved: it is damaged.")
     path = saved["architecture"]["linear_path"]
     path = None if path is None else LinearPath(**path)
     architecture = Architecture(**{**saved["architecture"], "linear_path": path})
@@ -77,13 +71,21 @@ def restore_training(net, saved):
     net.iterator_train__generator.set_state(tensors(saved["generator"]))
     groups = net.optimizer_.state_dict()["param_groups"]
     net.optimizer_.load_state_dict({"state": tensors(saved["optimizer"]), "param_groups": groups})
-    net.history_ = History({**row, "batches": []} for row in saved["history"])
+    net.history_ = History(rows(saved["history"]))
     net.best_epoch_, net.start_loss_ = saved["best_epoch"], saved["start_loss"]
 
 
-def without_batches(row):
-    """Return an epoch of a history without its batches."""
-    return {name: value for name, value in row.items() if name != "batches"}
+def columns(history):
+    """Return what a history has of its epochs, a list for each name, with None where it has not."""
+    names = {name: None for row in history for name in row if name != "batches"}
+    return {name: [row.get(name) for row in history] for name in names}
+
+
+def rows(columns):
+    """Return the epochs that `columns` was given, without their batches."""
+    for values in zip(*columns.values(), strict=True):
+        row = {name: v for name, v in zip(columns, values, strict=True) if v is not None}
+        yield {**row, "batches": []}
 
 
 def arrays(tree):
@@ -100,10 +102,53 @@ def tensors(tree):
     return torch.from_numpy(tree.copy()) if isinstance(tree, np.ndarray) else tree
 
 
-def digest(weights):
-    """Return the SHA-256 of named arrays, in hexadecimal."""
+def sealed(state):
+    """Return the state of an estimator with what tells whether it is whole."""
+    return {**state, "_format_": FORMAT, "_digest_": digest(state)}
+
+
+def unsealed(state):
+    """Return what `sealed` was given.
+
+    Raises
+    ------
+    ValueError
+        If it is not whole, or was saved by a later release.
+    """
+    state = dict(state)
+    if state.pop("_format_", 0) > FORMAT:
+        raise ValueError("It was saved by a later release of sklearn_ae. Load it with that.")
+    if state.pop("_digest_", None) != digest(state):
+        raise ValueError("What is in the file is not what was saved: it is damaged.")
+    return state
+
+
+def digest(state):
+    """Return the SHA-256 of all numbers, text and arrays in nested containers, in hexadecimal.
+
+    What else is in them, as a parameter may be, does not count.
+    """
     found = hashlib.sha256()
-    for name, array in sorted(weights.items()):
-        found.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        found.update(np.ascontiguousarray(array))
+    for piece in pieces(state):
+        found.update(piece)
     return found.hexdigest()
+
+
+def pieces(tree):
+    """Yield the bytes of what `digest` counts, and of the structure that it is in."""
+    if isinstance(tree, dict):
+        yield f"dict {len(tree)} ".encode()
+        for name in sorted(tree, key=str):
+            yield f"{name} ".encode()
+            yield from pieces(tree[name])
+    elif isinstance(tree, list | tuple):
+        yield f"list {len(tree)} ".encode()
+        for value in tree:
+            yield from pieces(value)
+    elif isinstance(tree, np.ndarray) and tree.dtype.hasobject:
+        yield from pieces(tree.tolist())
+    elif isinstance(tree, np.ndarray):
+        yield f"{tree.dtype.str} {tree.shape} ".encode()
+        yield np.ascontiguousarray(tree)
+    elif tree is None or isinstance(tree, str | bool | Number | np.generic):
+        yield f"{tree} ".encode()

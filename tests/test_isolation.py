@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
@@ -35,6 +37,16 @@ def weights(estimator):
 
 def fitted(kind, seed, **params):
     return clone(KINDS[kind]).set_params(random_state=seed, **params).fit(X)
+
+
+@contextmanager
+def one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 FIT_AND_PRINT = """
@@ -59,12 +71,8 @@ def test_two_processes_find_the_same():
         ).stdout
         for seed in ("1", "2")
     }
-    n_threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
+    with one_thread():
         codes = fitted("defaults", 0).transform(X)
-    finally:
-        torch.set_num_threads(n_threads)
     assert found == {hashlib.sha256(codes.tobytes()).hexdigest() + "\n"}
 
 
@@ -76,6 +84,19 @@ def test_fits_in_threads_equal_fits_in_a_row(kind):
     )
     for expected, estimator in zip(in_a_row, at_once, strict=True):
         assert_array_equal(weights(estimator), expected)
+
+
+def test_fits_in_worker_processes_equal_fits_in_a_row():
+    def found_by(n_jobs):
+        estimator = clone(KINDS["defaults"]).set_params(random_state=0)
+        search = GridSearchCV(estimator, {"n_components": [2, 4]}, cv=3, n_jobs=n_jobs)
+        search.fit(X)
+        splits = [search.cv_results_[f"split{i}_test_score"] for i in range(3)]
+        return np.array(splits), weights(search.best_estimator_)
+
+    with one_thread():  # as many as a worker has
+        for found, expected in zip(found_by(n_jobs=2), found_by(n_jobs=1), strict=True):
+            assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
