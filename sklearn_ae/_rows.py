@@ -13,7 +13,7 @@ import torch
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils._array_api import get_namespace_and_device, move_to
-from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
 from sklearn.utils.validation import assert_all_finite
 from torch.utils.data import Dataset
 
@@ -350,7 +350,12 @@ def statistics(rows, name):
 def sparse_statistics(rows, name):
     """Return the `Statistics` of a sparse matrix, from its stored entries."""
     rows.check_finite(slice(None), name)
-    mean, variance = mean_variance_axis(rows.X, axis=0)
+    n_samples, n_features = rows.shape
+    mean, variance, n = np.zeros(n_features), np.zeros(n_features), 0
+    for part in gen_batches(n_samples, max(1, n_samples * PART_ENTRIES // max(rows.X.nnz, 1))):
+        seen = {"last_mean": mean, "last_var": variance, "last_n": n}
+        # in its own float32 the variance of large numbers overflows
+        mean, variance, n = incr_mean_variance_axis(rows.X[part].astype(float), axis=0, **seen)
     mean, low, high = (
         torch.as_tensor(values, dtype=rows.dtype)
         for values in (mean, *min_max_axis(rows.X, axis=0))

@@ -143,6 +143,15 @@ def test_statistics_of_sparse_rows_are_those_of_dense_ones():
         assert_allclose(getattr(few, name), getattr(dense, name), rtol=1e-12)
 
 
+def test_statistics_of_large_sparse_numbers(monkeypatch):
+    X = sparse.random(50, 6, density=0.5, rng=0, format="csr", dtype=np.float32)
+    monkeypatch.setattr("sklearn_ae._rows.PART_ENTRIES", 20)
+    X *= np.float32(1e30)
+    found = statistics(rows_of(X), "Estimator")
+    assert_allclose(found.mean, X.toarray().mean(axis=0, dtype=float), rtol=1e-6)
+    assert_allclose(found.variance, X.toarray().var(axis=0, dtype=float), rtol=1e-12)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", ["float64", "memory map", "sliced", "CSR"])
 @pytest.mark.parametrize("row", [0, N_ROWS - 1])
