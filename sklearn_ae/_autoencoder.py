@@ -143,6 +143,12 @@ class AutoencoderTransformer(BaseAutoencoder):
         compute in it, and slower elsewhere. The start, the losses of held-out rows and all that
         the fitted estimator returns are computed in float32.
 
+    data_parallel : bool, default=False
+        Whether all processes of `torch.distributed`'s default group fit together, each with its
+        share of every batch; all end with the same weights, those of one process up to rounding.
+        Each is given the whole of X, of a `numpy.memmap` reads its share alone. See
+        :doc:`/user_guide/beyond_one_machine`.
+
     random_state : int, RandomState instance or None, default=None
         Determines the split, the order of the rows and the initial weights. With an int
         the start is that of ``PCA(n_components, random_state=random_state)``.
@@ -269,6 +275,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         warm_start=False,
         device="auto",
         precision="float32",
+        data_parallel=False,
         random_state=None,
         verbose=0,
         net_params=None,
@@ -299,6 +306,7 @@ class AutoencoderTransformer(BaseAutoencoder):
             warm_start=warm_start,
             device=device,
             precision=precision,
+            data_parallel=data_parallel,
             random_state=random_state,
             verbose=verbose,
             net_params=net_params,

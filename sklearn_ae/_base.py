@@ -28,7 +28,9 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Checkpoint, PrintLog, ProgressBar, TrainEndCheckpoint
 from skorch.dataset import ValidSplit
+from torch import distributed
 
 from ._linear_start import linear_start
 from ._losses import LOSSES, ReconstructionLoss
@@ -42,6 +44,7 @@ from ._networks import (
     seeded,
     widest,
 )
+from ._ranks import ONE_PROCESS, AllRanks
 from ._rows import (
     StandardizedRows,
     Statistics,
@@ -154,6 +157,7 @@ class BaseAutoencoder(
         "warm_start": ["boolean"],
         "device": [str],
         "precision": [StrOptions({"float32", "bfloat16"})],
+        "data_parallel": ["boolean"],
         "random_state": ["random_state"],
         "verbose": [Options(Integral, {0, 1, 2})],
         "net_params": [dict, None],
@@ -188,6 +192,7 @@ class BaseAutoencoder(
         warm_start,
         device,
         precision,
+        data_parallel,
         random_state,
         verbose,
         net_params,
@@ -217,6 +222,7 @@ class BaseAutoencoder(
         self.warm_start = warm_start
         self.device = device
         self.precision = precision
+        self.data_parallel = data_parallel
         self.random_state = random_state
         self.verbose = verbose
         self.net_params = net_params
@@ -256,12 +262,13 @@ class BaseAutoencoder(
         """
         warm = self.warm_start and hasattr(self, "net_")
         with as_before_on_error(self, trains_on=warm):
-            X, rows, seen = self._check_training_rows(X, reset=not warm)
-            random_state = own_random_state(self.random_state)
+            ranks = self._ranks()
+            X, rows, seen = self._check_training_rows(X, ranks, reset=not warm)
+            random_state = ranks.agreed(lambda: own_random_state(self.random_state))
             if warm:
                 module, keep_start = self._continue(seen), True
             else:
-                module, keep_start = self._build(X, rows, seen, random_state)
+                module, keep_start = self._build(X, rows, seen, random_state, ranks)
             self.linear_start_ = keep_start and not warm
             split = None
             if self.early_stopping:
@@ -270,6 +277,7 @@ class BaseAutoencoder(
                 module,
                 len(rows),
                 random_state,
+                ranks,
                 keep_start=keep_start,
                 train_split=split,
                 schedule=self.schedule,
@@ -309,22 +317,24 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "net_")
         with as_before_on_error(self, trains_on=not first):
-            X, rows, seen = self._check_training_rows(X, reset=first)
+            ranks = self._ranks()
+            X, rows, seen = self._check_training_rows(X, ranks, reset=first)
             lr = self.learning_rate if self.schedule == "constant" else self.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1, "keep_start": False}
             if first:
-                random_state = own_random_state(self.random_state)
-                module, self.linear_start_ = self._build(X, rows, seen, random_state)
+                random_state = ranks.agreed(lambda: own_random_state(self.random_state))
+                module, self.linear_start_ = self._build(X, rows, seen, random_state, ranks)
                 how |= {"train_split": None, "device": self._torch_device()}
-                self.net_ = self._make_net(module, len(rows), random_state, **how)
+                self.net_ = self._make_net(module, len(rows), random_state, ranks, **how)
             else:
                 self._continue(seen)
                 self.net_.set_params(train_split=None, precision=self.precision, **how)
                 self.net_.iterator_train__corruption = self._corruption()
+                self.net_.iterator_train__ranks = ranks
             self._train(rows, X, y)
         return self
 
-    def _build(self, X, rows, seen, random_state):
+    def _build(self, X, rows, seen, random_state, ranks):
         """Set the statistics of X; return the untrained module and whether it is a start."""
         linear = self._has_linear_path()
         self._n_samples_, n_features = rows.shape
@@ -344,7 +354,8 @@ class BaseAutoencoder(
             seed = self.random_state if isinstance(self.random_state, Integral) else random_state
             standardized = StandardizedRows(rows, self.mean_, self.scale_)
             corrupt = self._corrupt_array(random_state)
-            start = linear_start(standardized, n_components, seed, corrupt, self._has_logits())
+            how = seed, corrupt, self._has_logits()
+            start = ranks.agreed(lambda: linear_start(standardized, n_components, *how))
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
         path = None
@@ -398,6 +409,18 @@ class BaseAutoencoder(
     def _corruption(self):
         """Return what corrupts batches of standardised rows, or None: for subclasses."""
 
+    def _ranks(self):
+        """Return the processes that train together."""
+        if not self.data_parallel:
+            return ONE_PROCESS
+        if not (distributed.is_available() and distributed.is_initialized()):
+            raise ValueError(
+                "data_parallel=True needs processes that torch.distributed has introduced to each "
+                "other: start the script with torchrun and call "
+                "torch.distributed.init_process_group() before fit."
+            )
+        return AllRanks(self._torch_device(), bool(self.encoder or self.decoder))
+
     def _corrupt_array(self, random_state):
         """Return what corrupts an array of standardised rows, or None."""
         corruption = self._corruption()
@@ -407,12 +430,13 @@ class BaseAutoencoder(
         generator = torch.Generator(device).manual_seed(new_seed(random_state))
         return partial(corrupted_array, corruption, generator)
 
-    def _make_net(self, module, n_samples, random_state, **how):
+    def _make_net(self, module, n_samples, random_state, ranks, **how):
         """Return an initialised skorch net around a module; `how` says how it trains."""
         optimizer, options = self._optimizer(n_samples)
         drawing = {
             "generator": torch.Generator().manual_seed(new_seed(random_state)),
             "corruption": self._corruption(),
+            "ranks": ranks,
         }
         params = {
             "module": module,
@@ -426,11 +450,13 @@ class BaseAutoencoder(
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
             "precision": self.precision,
-            "verbose": int(self.verbose),
+            "verbose": int(self.verbose) if ranks.number == 0 else 0,
             **how,
             **(self.net_params or {}),
         }
         net = AutoencoderNet(**params).initialize()
+        if ranks.number:  # one of them prints and writes
+            net.callbacks_ = [(name, c) for name, c in net.callbacks_ if not reports(c)]
         net.module = type(module)  # skorch keeps what it was given; a pickle would hold it twice
         return net
 
@@ -691,6 +717,7 @@ class BaseAutoencoder(
             module,
             self._n_samples_,
             np.random.RandomState(0),
+            ONE_PROCESS,
             criterion__name=saved["loss"],
             batch_size=saved["batch_size"],
             schedule=self.schedule,
@@ -711,13 +738,13 @@ class BaseAutoencoder(
 
     # ---------------------------------------------- parameters and their checks
 
-    def _check_training_rows(self, X, reset):
+    def _check_training_rows(self, X, ranks, reset):
         """Return X, its rows and their statistics, after all checks that need no training."""
         self._check_parameters()
         X = self._check_table(X, reset, ensure_min_samples=2 if reset else 1)
         rows = rows_of(X, self._torch_device())
         self._checked_image_shape(rows.shape[1])
-        seen = statistics(rows, type(self).__name__)
+        seen = ranks.agreed(lambda: statistics(rows, type(self).__name__))
         low, high = float(seen.low.min()), float(seen.high.max())
         if self._has_logits() and (low < 0 or high > 1):
             raise ValueError(
@@ -772,6 +799,12 @@ class BaseAutoencoder(
         if "weight_decay" not in options and self.weight_decay not in ("auto", 0):
             raise ValueError(
                 f"{optimizer.__name__} takes no weight_decay. Leave it at 'auto', or set 0."
+            )
+        closure = signature(optimizer.step).parameters.get("closure")
+        if self.data_parallel and closure is not None and closure.default is closure.empty:
+            raise ValueError(
+                f"data_parallel=True cannot be used with {optimizer.__name__}, whose steps depend "
+                "on the value of the loss. Use another optimizer."
             )
         for key in self.net_params or {}:
             part = key.split("__")[0]
@@ -986,6 +1019,11 @@ def is_optimizer_class(value):
     """Tell whether a value is a proper subclass of torch's Optimizer."""
     base = torch.optim.Optimizer
     return isinstance(value, type) and issubclass(value, base) and value is not base
+
+
+def reports(callback):
+    """Tell whether a callback of skorch's writes files or to the screen."""
+    return isinstance(callback, Checkpoint | TrainEndCheckpoint | PrintLog | ProgressBar)
 
 
 def own_random_state(random_state):

@@ -160,6 +160,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         compute in it, and slower elsewhere. The start, the losses of held-out rows and all that
         the fitted estimator returns are computed in float32.
 
+    data_parallel : bool, default=False
+        Whether all processes of `torch.distributed`'s default group fit together, each with its
+        share of every batch; all end with the same weights, those of one process up to rounding.
+        Each is given the whole of X, of a `numpy.memmap` reads its share alone. See
+        :doc:`/user_guide/beyond_one_machine`.
+
     random_state : int, RandomState instance or None, default=None
         Determines the split, the order of the rows, the corruption and the initial weights.
 
@@ -300,6 +306,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         warm_start=False,
         device="auto",
         precision="float32",
+        data_parallel=False,
         random_state=None,
         verbose=0,
         net_params=None,
@@ -330,6 +337,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             warm_start=warm_start,
             device=device,
             precision=precision,
+            data_parallel=data_parallel,
             random_state=random_state,
             verbose=verbose,
             net_params=net_params,
@@ -345,8 +353,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         super()._check_parameters()
         check_corruption(self.corruption, self.corruption_level, self.corruption_range)
 
-    def _check_training_rows(self, X, reset):
-        X, rows, seen = super()._check_training_rows(X, reset)
+    def _check_training_rows(self, X, ranks, reset):
+        X, rows, seen = super()._check_training_rows(X, ranks, reset)
         if callable(self.corruption):  # shows on two rows what would end a fit in its first batch
             if max(seen.high.max(), -seen.low.min()) > np.finfo(np.float32).max:
                 raise ValueError(

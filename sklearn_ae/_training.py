@@ -13,6 +13,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from torch.utils.data import Subset
 
+from ._ranks import ONE_PROCESS
+
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 # A trained epoch replaces the start where a paired one-sided t-test on the validation rows
@@ -41,6 +43,13 @@ class Batches:
         On the CPU, for the order of the rows and the seed of their corruption.
     corruption : callable (batch, generator) -> batch, or None
         Of standardised rows.
+    ranks : OneProcess or AllRanks
+        Who takes part in each batch.
+
+    Attributes
+    ----------
+    weight : tensor or None
+        Of the loss of the batch that was yielded last, among those of the other ranks.
 
     Yields
     ------
@@ -48,7 +57,7 @@ class Batches:
         Corrupted and clean rows; the same tensor where nothing is corrupted.
     """
 
-    def __init__(self, dataset, batch_size, generator, corruption=None):
+    def __init__(self, dataset, batch_size, generator, corruption=None, ranks=ONE_PROCESS):
         self.dataset = dataset
         if isinstance(dataset, Subset):
             self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
@@ -58,8 +67,9 @@ class Batches:
         self.batch_size = batch_size
         self.generator = generator
         self.corruption = corruption
+        self.ranks = ranks
         if corruption is not None:
-            self.seed = int(torch.randint(2**31, (), generator=generator))
+            self.seed = int(torch.randint(2**31, (), generator=generator)) + ranks.number
             self.noise = torch.Generator(self.rows.device).manual_seed(self.seed)
 
     def __len__(self):
@@ -79,7 +89,9 @@ class Batches:
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)
         batches = self.cut(self.index[order.to(self.index.device)])
-        for targets in self.rows.read_ahead(batches):
+        shares = [self.ranks.share(batch) for batch in batches]
+        for batch, targets in zip(batches, self.rows.read_ahead(shares), strict=True):
+            self.weight = self.ranks.weight(len(targets), len(batch))
             yield targets if self.corruption is None else self.partly_corrupted(targets), targets
 
     def partly_corrupted(self, rows):
@@ -91,11 +103,13 @@ class Batches:
 class FixedBatches(Batches):
     """Batches in the order of X, with one corruption for all passes, so that they compare.
 
+    A rank has its share of the rows in all of them.
     What is corrupted is kept if it has at most `MAX_KEPT_ENTRIES`, else drawn again from its seed.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.index = self.ranks.share(self.index)
         self.kept = None
         n_entries = len(self.index) * self.rows.rows.shape[1]
         if self.corruption is not None and n_entries <= MAX_KEPT_ENTRIES:
@@ -319,16 +333,17 @@ class AutoencoderNet(NeuralNet):
         held_out = None if valid is None else self.get_iterator(valid)
         self.watched_ = self._has_batch_hooks()
         self.parameters_ = list(self.module_.parameters())
+        self.forward_, self.weight_ = batches.ranks.forward(self.module_), None
         self.rates_ = None  # the optimizer's own, or a callback's
         if self.schedule != "constant":
             self.rates_ = iter(learning_rates(self.schedule, self.lr, epochs * len(batches)))
         self.stop_ = False
-        start_losses = None if valid is None else self._row_losses(held_out, len(valid))
+        start_losses = None if valid is None else self._validation_losses(held_out)
         kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
         try:
             diverged = self._run_epochs(epochs, batches, held_out, kept)
         finally:
-            del self.rates_, self.parameters_  # for the pickle, where weights would be twice
+            del self.rates_, self.parameters_, self.forward_, self.weight_
         self.best_epoch_ = kept.restore()
         self.start_loss_ = None if valid is None else float(start_losses.mean())
         if diverged:
@@ -339,18 +354,17 @@ class AutoencoderNet(NeuralNet):
     def _run_epochs(self, epochs, batches, held_out, kept):
         """Run up to `epochs` epochs; return whether the last one diverged."""
         data = {"dataset_train": batches.dataset, "dataset_valid": held_out and held_out.dataset}
-        n_stalled = 0
+        ranks, n_stalled = batches.ranks, 0
         for epoch in range(len(self.history) + 1, len(self.history) + epochs + 1):
             self.notify("on_epoch_begin", **data)
             last_batch = self._training_pass(batches)
             losses = None if held_out is None else self._validation_pass(held_out)
-            diverged = not self._is_finite(
-                self._row_losses([last_batch], len(last_batch[0])), losses
-            )
+            after = self._row_losses([last_batch], len(last_batch[0]))
+            diverged = ranks.any(not self._is_finite(after, losses))
             if not diverged:
                 n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
             self.notify("on_epoch_end", **data)
-            if diverged or self.stop_ or n_stalled >= self.n_iter_no_change:
+            if diverged or ranks.any(self.stop_) or n_stalled >= self.n_iter_no_change:
                 return diverged
         return False
 
@@ -359,8 +373,11 @@ class AutoencoderNet(NeuralNet):
         # summed in place: what a step leaves behind would keep the allocator from reusing the rest
         total = torch.zeros((), device=self.device)
         for batch in batches:
+            self.weight_ = batches.weight
             loss = self._watched(self.train_step, batch, "train").detach()
-            total.add_(loss, alpha=len(batch[0]))
+            if len(batch[0]):
+                total.add_(loss, alpha=len(batch[0]))
+        total = batches.ranks.summed(total)
         self._record("train", float(total) / len(batches.index), len(batches.index))
         return batch
 
@@ -369,9 +386,14 @@ class AutoencoderNet(NeuralNet):
             self._set_training(False)
             for batch in batches:
                 self._watched(self.validation_step, batch, "valid")
-        losses = self._row_losses(batches, len(batches.index))
+        losses = self._validation_losses(batches)
         self._record("valid", float(losses.mean()), len(losses))
         return losses
+
+    def _validation_losses(self, batches):
+        """Return the losses of all held-out rows, of which each rank computes its share."""
+        losses = self._row_losses(batches, len(batches.index))
+        return batches.ranks.gathered(losses)
 
     def _watched(self, step_fn, batch, prefix):
         """Make a step and return its loss, with skorch's batch hooks where one listens."""
@@ -392,9 +414,9 @@ class AutoencoderNet(NeuralNet):
             for parameter in self.parameters_:  # what optimizer.zero_grad() does, at a tenth
                 parameter.grad = None
             with self._autocast():
-                output = self.module_(batch[0])
+                output = self.forward_(batch[0])
             loss = self.criterion_(output.float(), batch[1])
-            loss.backward()
+            loss.backward(self.weight_)
             step.setdefault("loss", loss)
             step.setdefault("y_pred", output)
             if self.watched_:

@@ -366,6 +366,7 @@ OUT_OF_RANGE = {
     "warm_start": ["no"],
     "device": [0, "nowhere"],
     "precision": ["float16", 32, None],
+    "data_parallel": ["yes", 2, None],
     "random_state": ["seed"],
     "verbose": [-1, 3, "a"],
     "net_params": [[], "verbose"],

@@ -14,7 +14,7 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {"_losses", "_sparse_batch", "corruption"},
+        {"_losses", "_ranks", "_sparse_batch", "corruption"},
         {"_networks", "_rows"},
         {"_linear_start", "_saving", "_training", "metrics"},
         {"_base", "inspection"},

@@ -1,0 +1,136 @@
+"""Fits by the ranks of a group, for test_data_parallel.py; torchrun starts it.
+
+torchrun --standalone --nproc-per-node 2 tests/fit_on_ranks.py FOLDER
+"""
+
+import copy
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback, Checkpoint
+from torch import distributed, nn
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+
+X = load_digits().data[:301] / 16
+PARAMS = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (16,)}
+
+
+class Perceptron(nn.Module):
+    """Has a layer that takes no part."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(n_in, 16), nn.Tanh(), nn.Linear(16, n_out))
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, rows):
+        return self.layers(rows)
+
+
+def convolutional(estimator, **params):
+    shape = {"conv_filters": (4, 2), "image_shape": (1, 8, 8)}
+    return estimator(4, **shape, **{**PARAMS, **params})
+
+
+CASES = {
+    "defaults": AutoencoderTransformer(4, **PARAMS),
+    "textbook": AutoencoderTransformer(4, linear_start=False, early_stopping=False, **PARAMS),
+    "share of variance": AutoencoderTransformer(0.8, clip=True, batch_size=32, **PARAMS),
+    "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
+    "convolutional": convolutional(AutoencoderTransformer, linear_start=False),
+    "custom": AutoencoderTransformer(4, encoder=Perceptron, decoder=Perceptron, **PARAMS),
+    "single rows": AutoencoderTransformer(2, batch_size=1, **{**PARAMS, "max_epochs": 1}),
+    "stops early": AutoencoderTransformer(4, tol=1, n_iter_no_change=2, **PARAMS),
+    "no seed": AutoencoderTransformer(4, **{**PARAMS, "random_state": None}),
+    "denoising": DenoisingAutoencoder(4, **PARAMS),
+    "denoising, convolutional": convolutional(DenoisingAutoencoder, corruption="masking"),
+}
+
+
+class Table:
+    """Rows that can only be sliced, and that tell which were read."""
+
+    def __init__(self, rows):
+        self.rows, self.shape, self.dtype, self.ndim = rows, rows.shape, rows.dtype, rows.ndim
+        self.read = set()
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        self.read.update(np.atleast_1d(np.arange(len(self.rows))[index]).tolist())
+        return self.rows[index]
+
+
+class Death(Callback):
+    """The end of a process in the middle of an epoch."""
+
+    def on_grad_computed(self, net, **kwargs):
+        if len(net.history) == 3 and distributed.get_rank() == 1:
+            os._exit(1)
+
+
+def fit_cases():
+    """Return the fitted estimators."""
+    fitted = {
+        name: copy.deepcopy(estimator).set_params(data_parallel=True, verbose=2).fit(X)
+        for name, estimator in CASES.items()
+    }
+    chunks = DenoisingAutoencoder(4, data_parallel=True, **PARAMS)
+    fitted["chunks"] = chunks.partial_fit(X[:200]).partial_fit(X[200:])
+    return fitted
+
+
+def rows_read(early_stopping):
+    """Return the rows of a table that this rank read in a fit."""
+    table = Table(X)
+    how = {"early_stopping": early_stopping, "data_parallel": True}
+    AutoencoderTransformer(4, **how, **PARAMS).fit(table)
+    return table.read
+
+
+def error_of(X, **params):
+    """Return what a fit raises."""
+    try:
+        AutoencoderTransformer(4, data_parallel=True, **params, **PARAMS).fit(X)
+    except Exception as error:
+        return repr(error)
+
+
+def main():
+    """Write what this rank has found."""
+    folder = Path(sys.argv[1])
+    distributed.init_process_group("gloo")
+    torch.manual_seed(distributed.get_rank())  # what ranks do not share
+    result = {
+        "fitted": fit_cases(),
+        "read": {early_stopping: rows_read(early_stopping) for early_stopping in (False, True)},
+        "errors": [
+            error_of(np.full_like(X, np.nan)),
+            error_of(X, optimizer=torch.optim.LBFGS),
+            error_of(X, encoder=lambda *widths: 1 / 0),
+        ],
+    }
+    path = folder / f"rank {distributed.get_rank()}.pickle"
+    path.write_bytes(pickle.dumps(result))
+    if "dies" in sys.argv:
+        callbacks = [Checkpoint(monitor=None, dirname=folder), Death()]
+        how = {"net_params": {"callbacks": callbacks}, "early_stopping": False}
+        try:
+            AutoencoderTransformer(4, data_parallel=True, **how, **PARAMS).fit(X)
+        except RuntimeError as error:
+            (folder / "survivor.txt").write_text(str(error))
+            raise
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    import fit_on_ranks  # the classes in pickles are this module's
+
+    fit_on_ranks.main()

@@ -1,0 +1,103 @@
+"""What several processes fit together is what one fits, and the same on all of them."""
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fit_on_ranks import CASES, PARAMS, X
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+
+SCRIPT = Path(__file__).with_name("fit_on_ranks.py")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """What torchrun printed, its exit status and its folder, after a rank died at the end."""
+    folder = tmp_path_factory.mktemp("ranks")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*launcher, "--nproc-per-node", "2", str(SCRIPT), str(folder), "dies"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (folder / "rank 1.pickle").exists(), result.stderr
+    return result, folder
+
+
+@pytest.fixture(scope="module")
+def ranks(run):
+    """What both ranks found."""
+    return [pickle.loads((run[1] / f"rank {number}.pickle").read_bytes()) for number in (0, 1)]
+
+
+def weights(estimator):
+    return {name: w.numpy() for name, w in estimator.net_.module_.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", [*CASES, "chunks"])
+def test_all_ranks_end_with_the_same(ranks, name):
+    first, second = (rank["fitted"][name] for rank in ranks)
+    for key, value in weights(first).items():
+        assert_array_equal(weights(second)[key], value)
+    for attribute in ("loss_curve_", "validation_loss_curve_", "best_epoch_", "n_iter_", "mean_"):
+        assert_array_equal(getattr(first, attribute), getattr(second, attribute))
+    assert_array_equal(first.transform(X), second.transform(X))
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "denoising" not in n and n != "no seed"])
+def test_two_ranks_do_what_one_process_does(ranks, name):
+    alone, together = copy.deepcopy(CASES[name]).fit(X), ranks[0]["fitted"][name]
+    largest = max(np.abs(w).max() for w in weights(alone).values())
+    for key, value in weights(alone).items():
+        assert_allclose(weights(together)[key], value, rtol=0, atol=1e-4 * largest, err_msg=key)
+    for curve in ("loss_curve_", "validation_loss_curve_"):
+        if getattr(alone, curve) is not None:
+            assert_allclose(getattr(together, curve), getattr(alone, curve), rtol=1e-4)
+    assert together.best_epoch_ == alone.best_epoch_
+    assert together.n_iter_ == alone.n_iter_
+
+
+def test_ranks_corrupt_their_own_rows_anew(ranks):
+    alone, together = DenoisingAutoencoder(4, **PARAMS).fit(X), ranks[0]["fitted"]["denoising"]
+    assert_allclose(together.score(X), alone.score(X), atol=0.01)
+
+
+def test_a_rank_reads_its_share(ranks):
+    read = [rank["read"][False] for rank in ranks]
+    assert read[0] == set(range(len(X)))  # the first computes the start, too
+    assert len(read[1]) < 0.6 * len(X)
+    assert min(read[1]) > 0.4 * len(X)
+    assert len(ranks[1]["read"][True]) < 0.7 * len(X)
+
+
+def test_errors_come_from_all_ranks(ranks):
+    for rank in ranks:
+        nan, optimizer, factory = rank["errors"]
+        assert "contains NaN" in nan
+        assert "LBFGS" in optimizer
+        assert "ZeroDivisionError" in factory
+
+
+def test_the_first_rank_prints_and_writes(run):
+    result, folder = run
+    n_tables = result.stdout.count("train_loss")
+    assert n_tables == len(CASES)
+    assert (folder / "params.pt").exists()
+
+
+def test_a_rank_that_dies_ends_the_others(run):
+    result, folder = run
+    assert result.returncode != 0
+    assert (folder / "survivor.txt").read_text()
+    fitted = AutoencoderTransformer(4, **PARAMS).fit(X)
+    state = torch.load(folder / "params.pt", weights_only=True)
+    assert state.keys() == fitted.net_.module_.state_dict().keys()
+
+
+def test_without_a_group_it_is_an_error():
+    with pytest.raises(ValueError, match=r"torchrun.*init_process_group"):
+        AutoencoderTransformer(4, data_parallel=True).fit(X)
