@@ -19,7 +19,7 @@ class Perceptron(nn.Sequential):
         super().__init__(*hidden, nn.Linear(16, n_out))
 
 
-TEXTBOOK = {"linear_start": False, "hidden_layer_sizes": (16,)}
+TEXTBOOK = {"linear_start": False, "hidden_layer_sizes": (16,), "max_epochs": 20}
 CONVOLUTIONAL = {"conv_filters": (4,), "image_shape": (1, 1, -1), "hidden_layer_sizes": (16,)}
 CUSTOM = {"encoder": Perceptron, "decoder": Perceptron}
 ESTIMATORS = {

@@ -1,0 +1,224 @@
+"""On Dask's collections and clusters all is as it is on one machine."""
+
+import os
+import signal
+import threading
+import time
+
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from dask.distributed import Client, LocalCluster
+from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, metrics
+from sklearn_ae.dask import map_rows, reconstruction_r2
+
+X = load_digits().data[:300]
+PARAMS = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
+FRAME = pd.DataFrame(X[:, 20:30], columns=[f"pixel {i}" for i in range(10)])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return AutoencoderTransformer(4, **PARAMS).fit(X)
+
+
+# ------------------------------------------------------------------------------------ rows
+
+
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples"])
+@pytest.mark.parametrize("chunks", [(100, 64), (7, 64), (128, 10), (300, 64)])
+def test_blocks_have_the_results_of_the_whole(fitted, method, chunks):
+    found = map_rows(fitted, da.from_array(X, chunks=chunks), method)
+    expected = getattr(fitted, method)(X)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert_array_equal(found.compute(), expected)
+
+
+def test_codes_are_decoded_in_blocks(fitted):
+    codes = fitted.transform(X)
+    found = map_rows(fitted, da.from_array(codes, chunks=(64, 4)), "inverse_transform")
+    assert_array_equal(found.compute(), fitted.inverse_transform(codes))
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer(3, **PARAMS), PCA(3)])
+def test_data_frames(estimator):
+    estimator.fit(FRAME)
+    frame = dd.from_pandas(FRAME, npartitions=4)
+    found = map_rows(estimator, frame).compute()
+    assert_allclose(found, estimator.transform(FRAME), atol=1e-4)
+    estimator.set_output(transform="pandas")
+    found, expected = map_rows(estimator, frame), estimator.transform(FRAME)
+    assert list(found.columns) == list(expected.columns)
+    pd.testing.assert_frame_equal(found.compute(), expected, atol=1e-4)
+    assert reconstruction_r2(estimator, frame).compute() == pytest.approx(
+        metrics.reconstruction_r2(estimator, FRAME)
+    )
+
+
+def test_blocks_without_rows_and_of_unknown_length(fitted):
+    rows = da.from_array(X, chunks=(50, 64))
+    few = rows[rows[:, 10] > X[:100, 10].max() - 1]
+    expected = fitted.transform(X[X[:, 10] > X[:100, 10].max() - 1])
+    assert_array_equal(map_rows(fitted, few).compute(), expected)
+    nothing = da.concatenate([rows[:50], rows[50:50], rows[50:]])
+    assert_array_equal(map_rows(fitted, nothing).compute(), fitted.transform(X))
+    frame = dd.from_pandas(pd.DataFrame(X).assign(row=range(len(X))), npartitions=3)
+    found = map_rows(fitted, frame[frame.row < 100].drop(columns="row")).compute()
+    assert_array_equal(found, fitted.transform(X[:100]))
+    assert reconstruction_r2(fitted, nothing).compute() == pytest.approx(fitted.score(X))
+
+
+def test_pipelines():
+    pipeline = make_pipeline(StandardScaler(), DenoisingAutoencoder(4, **PARAMS)).fit(X)
+    rows = da.from_array(X, chunks=(100, 64))
+    assert_array_equal(map_rows(pipeline, rows).compute(), pipeline.transform(X))
+
+
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_score_of_blocks_is_that_of_the_whole(offset):
+    rows = np.column_stack([X + offset, np.full(len(X), 0.1)])
+    fitted = AutoencoderTransformer(4, **PARAMS).fit(rows)
+    found = reconstruction_r2(fitted, da.from_array(rows, chunks=(70, 65)))
+    assert found.compute() == pytest.approx(fitted.score(rows), abs=1e-6)
+
+
+def test_score_where_nothing_varies():
+    rows = np.ones((20, 3))
+    fitted = AutoencoderTransformer(1, **PARAMS).fit(rows)
+    assert reconstruction_r2(fitted, da.from_array(rows)).compute() == fitted.score(rows)
+
+
+def test_nothing_is_computed_before_it_is_asked_for(fitted):
+    read = []
+
+    def block(block_info=None):
+        read.append(block_info)
+        return X[:50]
+
+    rows = da.map_blocks(block, chunks=((50,) * 6, (64,)), dtype=X.dtype, meta=X[:0])
+    codes, score = map_rows(fitted, rows), reconstruction_r2(fitted, rows)
+    assert not read
+    assert codes[:50].compute(scheduler="synchronous").shape == (50, 4)
+    assert len(read) == 1
+    score.compute(scheduler="synchronous")
+    assert len(read) == 1 + 6  # each block once, whatever is computed of it
+
+
+# Dask calls what the latest pandas deprecates
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
+def test_from_parquet_to_parquet(tmp_path):
+    estimator = AutoencoderTransformer(3, **PARAMS).fit(FRAME).set_output(transform="pandas")
+    dd.from_pandas(FRAME, npartitions=3).to_parquet(tmp_path / "in")
+    map_rows(estimator, dd.read_parquet(tmp_path / "in")).to_parquet(tmp_path / "out")
+    found = dd.read_parquet(tmp_path / "out").compute()
+    pd.testing.assert_frame_equal(found, estimator.transform(FRAME), atol=1e-4)
+
+
+def test_training_by_partial_fit_on_blocks():
+    blocks = da.from_array(X, chunks=(100, 64)).blocks
+    autoencoder = AutoencoderTransformer(4, **PARAMS)
+    for block in blocks:
+        autoencoder.partial_fit(block.compute())
+    assert autoencoder.n_iter_ == 3
+
+
+def test_bad_input(fitted):
+    rows = da.from_array(X)
+    with pytest.raises(ValueError, match=r"method must be one of .*'transform'"):
+        map_rows(fitted, rows, "fit")
+    with pytest.raises(TypeError, match="no method 'reconstruct'"):
+        map_rows(PCA().fit(X), rows, "reconstruct")
+    with pytest.raises(TypeError, match="of Dask's"):
+        map_rows(fitted, X)
+    with pytest.raises(ValueError, match="63 features, but"):
+        map_rows(fitted, rows[:, 1:])
+    with pytest.raises(ValueError, match="not fitted"):
+        map_rows(AutoencoderTransformer(), rows)
+
+
+# -------------------------------------------------------------------------------- searches
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two worker processes of one thread."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def search(kind, cv=3, **params):
+    autoencoder = AutoencoderTransformer(**PARAMS)
+    return kind(autoencoder, {"n_components": [2, 4, 8]}, cv=cv, **params)
+
+
+@pytest.fixture
+def one_thread():
+    """As many as a worker has, so that results are equal to the bit."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV])
+def test_search_finds_what_it_finds_on_one_machine(client, one_thread, kind):
+    params = {"random_state": 0} if kind is HalvingGridSearchCV else {}
+    expected = search(kind, **params).fit(X)
+    with parallel_config("dask"):
+        found = search(kind, n_jobs=2, **params).fit(X)
+    assert found.best_params_ == expected.best_params_
+    for name in ("mean_test_score", "split0_test_score"):
+        assert_array_equal(found.cv_results_[name], expected.cv_results_[name])
+    assert_array_equal(found.transform(X), expected.transform(X))
+
+
+def test_a_worker_uses_its_threads(client):
+    def threads_of_a_fit():
+        AutoencoderTransformer(2, **PARAMS).fit(X)
+        return torch.get_num_threads()
+
+    assert set(client.run(threads_of_a_fit).values()) == {1}
+
+
+def test_rows_on_a_cluster(client, fitted):
+    rows = da.from_array(X, chunks=(50, 64))
+    assert_allclose(map_rows(fitted, rows).compute(), fitted.transform(X), atol=1e-5)
+
+
+def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, one_thread):
+    splits = list(KFold(3).split(X))
+    long = {"estimator__max_epochs": 100, "estimator__early_stopping": False}
+    expected = search(GridSearchCV, cv=splits).set_params(**long).fit(X)
+    found = search(GridSearchCV, cv=splits, n_jobs=2).set_params(**long)
+    # to all workers, and left there: what only one of them has is lost with it
+    scattered = [X, *(rows for split in splits for rows in split)]
+    client.amm.stop()
+
+    def fit():
+        with parallel_config("dask", scatter=scattered):
+            found.fit(X)
+
+    thread = threading.Thread(target=fit)
+    thread.start()
+    time.sleep(1)
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    assert thread.is_alive()
+    thread.join()
+    assert found.best_params_ == expected.best_params_
+    for name in ("mean_test_score", "split0_test_score"):
+        assert_array_equal(found.cv_results_[name], expected.cv_results_[name])
