@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback, Checkpoint
 from torch import distributed, nn
@@ -18,6 +19,7 @@ from torch import distributed, nn
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 X = load_digits().data[:301] / 16
+SPARSE = sparse.csr_array(np.where(X > 0.9, X, 0))
 PARAMS = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (16,)}
 
 
@@ -82,6 +84,7 @@ def fit_cases():
         name: copy.deepcopy(estimator).set_params(data_parallel=True, verbose=2).fit(X)
         for name, estimator in CASES.items()
     }
+    fitted["sparse"] = AutoencoderTransformer(4, data_parallel=True, **PARAMS).fit(SPARSE)
     chunks = DenoisingAutoencoder(4, data_parallel=True, **PARAMS)
     fitted["chunks"] = chunks.partial_fit(X[:200]).partial_fit(X[200:])
     return fitted

@@ -1,6 +1,7 @@
 """On Dask's collections and clusters all is as it is on one machine."""
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -23,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, metrics
 from sklearn_ae.dask import map_rows, reconstruction_r2
+from sklearn_ae.inspection import code_size_curve
 
 X = load_digits().data[:300]
 PARAMS = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
@@ -175,16 +177,26 @@ def one_thread():
     torch.set_num_threads(n_threads)
 
 
-@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV])
-def test_search_finds_what_it_finds_on_one_machine(client, one_thread, kind):
-    params = {"random_state": 0} if kind is HalvingGridSearchCV else {}
-    expected = search(kind, **params).fit(X)
+def test_search_finds_what_it_finds_on_one_machine(client, one_thread):
+    expected = search(HalvingGridSearchCV, random_state=0).fit(X)
     with parallel_config("dask"):
-        found = search(kind, n_jobs=2, **params).fit(X)
+        found = search(HalvingGridSearchCV, random_state=0, n_jobs=2).fit(X)
     assert found.best_params_ == expected.best_params_
     for name in ("mean_test_score", "split0_test_score"):
         assert_array_equal(found.cv_results_[name], expected.cv_results_[name])
     assert_array_equal(found.transform(X), expected.transform(X))
+
+
+def test_code_size_curve_is_that_of_one_machine(client, one_thread):
+    estimator, sizes = AutoencoderTransformer(**PARAMS), [2, 4]
+    expected = code_size_curve(estimator, X, n_components=sizes, cv=2)
+    with parallel_config("dask"):
+        found = code_size_curve(estimator, X, n_components=sizes, cv=2, n_jobs=2)
+    assert_array_equal(found.reconstruction_score, expected.reconstruction_score)
+
+
+def test_what_a_search_sends_is_small(client):
+    assert len(pickle.dumps(search(GridSearchCV))) < 2_000
 
 
 def test_a_worker_uses_its_threads(client):

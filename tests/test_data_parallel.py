@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fit_on_ranks import CASES, PARAMS, X
+from fit_on_ranks import CASES, PARAMS, SPARSE, X
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
@@ -38,7 +38,7 @@ def weights(estimator):
     return {name: w.numpy() for name, w in estimator.net_.module_.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", [*CASES, "chunks"])
+@pytest.mark.parametrize("name", [*CASES, "sparse", "chunks"])
 def test_all_ranks_end_with_the_same(ranks, name):
     first, second = (rank["fitted"][name] for rank in ranks)
     for key, value in weights(first).items():
@@ -48,9 +48,16 @@ def test_all_ranks_end_with_the_same(ranks, name):
     assert_array_equal(first.transform(X), second.transform(X))
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if "denoising" not in n and n != "no seed"])
+DRAW_ALIKE = [name for name in CASES if "denoising" not in name and name != "no seed"]
+
+
+@pytest.mark.parametrize("name", [*DRAW_ALIKE, "sparse"])
 def test_two_ranks_do_what_one_process_does(ranks, name):
-    alone, together = copy.deepcopy(CASES[name]).fit(X), ranks[0]["fitted"][name]
+    if name == "sparse":
+        alone = AutoencoderTransformer(4, **PARAMS).fit(SPARSE)
+    else:
+        alone = copy.deepcopy(CASES[name]).fit(X)
+    together = ranks[0]["fitted"][name]
     largest = max(np.abs(w).max() for w in weights(alone).values())
     for key, value in weights(alone).items():
         assert_allclose(weights(together)[key], value, rtol=0, atol=1e-4 * largest, err_msg=key)

@@ -1,11 +1,14 @@
 """The documentation says what the code does; its ``>>>`` examples are run as doctests."""
 
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
@@ -52,6 +55,7 @@ def test_every_page_of_the_reference_is_of_something_public():
     text = (DOCS / "api.rst").read_text()
     listed = set(re.findall(r"^   (\w+)$", text, flags=re.MULTILINE))
     import sklearn_ae.corruption
+    import sklearn_ae.dask
     import sklearn_ae.export
     import sklearn_ae.inspection
     import sklearn_ae.metrics
@@ -61,6 +65,7 @@ def test_every_page_of_the_reference_is_of_something_public():
         for module in (
             sklearn_ae,
             sklearn_ae.corruption,
+            sklearn_ae.dask,
             sklearn_ae.export,
             sklearn_ae.inspection,
             sklearn_ae.metrics,
@@ -68,3 +73,27 @@ def test_every_page_of_the_reference_is_of_something_public():
         for name in module.__all__
     }
     assert listed == public
+
+
+# ----------------------------------------------------------------------- scripts of the pages
+
+PAGE = (DOCS / "user_guide" / "beyond_one_machine.rst").read_text()
+SEARCH, TRAIN = python_blocks("user_guide/beyond_one_machine.rst")
+
+
+def test_the_script_of_a_search_runs_as_written(tmp_path):
+    (tmp_path / "search.py").write_text(SEARCH)
+    command = [sys.executable, "search.py"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "'n_components': 16" in result.stdout
+
+
+def test_the_script_of_ranks_runs_as_written(tmp_path):
+    (tmp_path / "train.py").write_text(TRAIN)
+    X = load_digits().data
+    np.save(tmp_path / "rows.npy", np.tile(X, (2, 1))[:3000])
+    (command,) = re.findall(r"\$ torchrun (--standalone .*)", PAGE)
+    command = [sys.executable, "-m", "torch.distributed.run", *command.split()]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert np.load(tmp_path / "codes.npy").shape == (3000, 32)
+    assert (tmp_path / "checkpoints" / "params.pt").exists()

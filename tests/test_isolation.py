@@ -154,8 +154,8 @@ from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 X = np.random.default_rng(0).random((200, 30), dtype=np.float32)
 estimators = [
-    AutoencoderTransformer(4, max_epochs=3),
-    DenoisingAutoencoder(4, max_epochs=3, hidden_layer_sizes=(64,)),
+    AutoencoderTransformer(4, max_epochs=2, hidden_layer_sizes=(64,)),
+    DenoisingAutoencoder(4, max_epochs=2, hidden_layer_sizes=(64,)),
 ]
 
 def state():
