@@ -4,8 +4,8 @@
 
 search: 24 fits on 5,000 rows of 64 features, by joblib's loky and by Dask, with a worker killed in
 the middle, too. rows: 5,000,000 x 100 numbers from Parquet to Parquet, on two workers of one thread
-and in one process. ranks: MNIST by one rank and by two over gloo, of one thread each: the difference
-of their weights, the seconds of an epoch, and the bytes that went through the loopback in a step.
+and in one process. ranks: MNIST by one rank and by two over gloo, of one thread each: the
+difference of their weights, the seconds of an epoch, and the bytes that a step sent.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Fits by the ranks of a group, for test_data_parallel.py; torchrun starts it.
+"""Fits by the ranks of a group, for test_data_parallel.py; that starts it.
 
 torchrun --standalone --nproc-per-node 2 tests/fit_on_ranks.py FOLDER
 """

@@ -21,6 +21,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, metrics
 from sklearn_ae.dask import map_rows, reconstruction_r2
@@ -173,7 +174,8 @@ def one_thread():
     """As many as a worker has, so that results are equal to the bit."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(n_threads)
 
 

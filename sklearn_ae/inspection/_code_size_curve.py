@@ -9,6 +9,7 @@ from operator import itemgetter
 from time import perf_counter
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -225,7 +226,8 @@ def evaluate(reducer, X, y, split, classifier, scorers):
                 cell["classifier_score"] = scorers["classifier_score"](model, codes, y_test)
         return 0.0  # what is scored is in the cell
 
-    with noting("fit"):
+    # here, and not in another worker of a cluster: what is scored is in the cell of this one
+    with noting("fit"), parallel_config("sequential"):
         how = {"cv": [split], "scoring": score, "error_score": "raise"}
         cell["fit_time"] = cross_validate(reducer, X, y, **how)["fit_time"].item()
     return cell
