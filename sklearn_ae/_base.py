@@ -703,7 +703,9 @@ class BaseAutoencoder(
         ValueError
             If the file is damaged, or was saved by a later release.
         """
-        state = unsealed(state)
+        # parameters that came after the release that saved it have their defaults
+        defaults = {name: p.default for name, p in signature(type(self)).parameters.items()}
+        state = defaults | unsealed(state)
         saved = state.pop("net_", None)
         if saved is None:
             super().__setstate__(state)

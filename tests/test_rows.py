@@ -238,7 +238,8 @@ def test_truncated_map_is_refused(tmp_path):
 
 
 def test_start_of_a_large_sparse_table_is_pca_of_it(monkeypatch):
-    monkeypatch.setattr("sklearn_ae._linear_start.MAX_ENTRIES", 100)
+    monkeypatch.setattr("sklearn_ae._linear_start.MAX_ENTRIES", 1000)
+    monkeypatch.delattr("sklearn_ae._linear_start.Sample.array")  # would be dense
     X = sparse.random_array((300, 80), density=0.05, rng=0, format="csr")
     pca = PCA(3, random_state=0).fit(X.toarray())
     codes = AutoencoderTransformer(3, max_epochs=0, random_state=0).fit(X).transform(X)
