@@ -203,7 +203,7 @@ def fit_as_a_rank(args):
     ).fit(X)
     state = estimator.net_.module_.state_dict()
     result = {
-        "weights": {name: weights.numpy() for name, weights in state.items()},
+        "weights": {name: weights.cpu().numpy() for name, weights in state.items()},
         "n_weights": sum(p.numel() for p in estimator.net_.module_.parameters()),
         "seconds": statistics.median(estimator.net_.history[:, "dur"]),
         "n_steps": int(np.ceil(len(X) / estimator.net_.batch_size)),

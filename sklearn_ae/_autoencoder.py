@@ -145,8 +145,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     data_parallel : bool, default=False
         Whether all processes of `torch.distributed`'s default group fit together, each with its
-        share of every batch; all end with the same weights, those of one process up to rounding.
-        Each is given the whole of X, of a `numpy.memmap` reads its share alone. See
+        share of every batch. All are given the whole of X and end with the same weights; where
+        nothing is drawn in training, those are one process's up to rounding. See
         :doc:`/user_guide/beyond_one_machine`.
 
     random_state : int, RandomState instance or None, default=None

@@ -355,7 +355,10 @@ class BaseAutoencoder(
             standardized = StandardizedRows(rows, self.mean_, self.scale_)
             corrupt = self._corrupt_array(random_state)
             how = seed, corrupt, self._has_logits()
-            start = ranks.agreed(lambda: linear_start(standardized, n_components, *how))
+            start, drawn = ranks.agreed(
+                lambda: (linear_start(standardized, n_components, *how), random_state)
+            )
+            random_state.set_state(drawn.get_state())  # the start may draw on the first rank
             n_components = len(start.encoder)
         self.n_components_ = int(n_components)
         path = None
@@ -507,7 +510,9 @@ class BaseAutoencoder(
         """Return a context in which what custom networks draw, for dropout, is reproducible."""
         if self.encoder is None and self.decoder is None:
             return nullcontext()
-        return seeded(self.net_.iterator_train__generator, self.net_.device)
+        net = self.net_
+        rank = net.iterator_train__ranks.number
+        return seeded(net.iterator_train__generator, net.device, rank)
 
     # ----------------------------------------------------------------- inference
 
@@ -745,6 +750,7 @@ class BaseAutoencoder(
         self._check_parameters()
         X = self._check_table(X, reset, ensure_min_samples=2 if reset else 1)
         rows = rows_of(X, self._torch_device())
+        ranks.check_same("X of one shape", rows.shape)
         self._checked_image_shape(rows.shape[1])
         seen = ranks.agreed(lambda: statistics(rows, type(self).__name__))
         low, high = float(seen.low.min()), float(seen.high.max())

@@ -336,14 +336,14 @@ def check_network(call, module, n_in, n_out):
 
 
 @contextmanager
-def seeded(generator, device="cpu"):
+def seeded(generator, device="cpu", rank=0):
     """Let what draws from torch's global generators draw as `generator` says, and not for long.
 
-    They are everybody's: one thread at a time has them.
+    On every rank it draws otherwise. They are everybody's: one thread at a time has them.
     """
     device = torch.device(device)
     on_cuda = device.type == "cuda"
-    seed = int(torch.randint(2**31, (), generator=generator))
+    seed = int(torch.randint(2**31, (), generator=generator)) + rank
     with GLOBAL_GENERATORS, torch.random.fork_rng([device] if on_cuda else []):
         torch.default_generator.manual_seed(seed)
         if on_cuda:

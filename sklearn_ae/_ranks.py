@@ -5,6 +5,8 @@ does with the whole batch. Gradients are averaged by torch's `DistributedDataPar
 backward pass still runs.
 """
 
+import pickle
+
 import numpy as np
 import torch
 from torch import distributed
@@ -15,6 +17,7 @@ class OneProcess:
     """A fit by this process alone."""
 
     number, count = 0, 1
+    min_batch_rows = 2  # for batch normalisation
 
     def forward(self, module):
         """Return what computes a module's output, through which gradients of all ranks come."""
@@ -43,6 +46,12 @@ class OneProcess:
         """Tell whether it is true on any rank."""
         return is_true
 
+    def check_same(self, what, value):
+        """Raise a ValueError on all ranks if a value differs between them."""
+
+    def share_buffers(self, module):
+        """Give all ranks what a module of the first has beside its parameters."""
+
 
 ONE_PROCESS = OneProcess()
 
@@ -62,30 +71,33 @@ class AllRanks(OneProcess):
         self.device = device
         self.has_custom_networks = has_custom_networks
         self.number, self.count = distributed.get_rank(), distributed.get_world_size()
+        if has_custom_networks:  # which may have batch normalisation, over the rows of a rank
+            self.min_batch_rows = 2 * self.count
 
     def forward(self, module):
         unused = {"find_unused_parameters": self.has_custom_networks}
         return DistributedDataParallel(module, **unused).__call__
 
     def agreed(self, make):
-        made = [None, None]
+        made, own_error = [None, None], None
         if self.number == 0:
             try:
                 made = [make(), None]
             except Exception as error:  # the others would wait for what never comes
-                made = [None, error]
+                made, own_error = [None, as_sent(error)], error
         distributed.broadcast_object_list(made, device=torch.device(self.device))
         value, error = made
         if error is not None:
-            raise error
+            raise own_error or error
         return value
 
     def share(self, index):
-        # in the order of X: of a file a rank then reads much the same part all the time
-        return index.sort().values.tensor_split(self.count)[self.number]
+        # by their order in X: of a file a rank then reads much the same part all the time
+        mine = index.argsort().tensor_split(self.count)[self.number]
+        return index[mine.sort().values]
 
     def weight(self, n_rows, n_all):
-        return torch.tensor(n_rows * self.count / n_all, device=self.device)
+        return torch.full((), n_rows * self.count / n_all, device=self.device)
 
     def gathered(self, values):
         found = [None] * self.count
@@ -98,3 +110,21 @@ class AllRanks(OneProcess):
 
     def any(self, is_true):
         return bool(self.summed(torch.tensor(float(is_true), device=self.device)))
+
+    def check_same(self, what, value):
+        found = [None] * self.count
+        distributed.all_gather_object(found, value)
+        if any(other != found[0] for other in found):
+            raise ValueError(f"data_parallel=True needs {what} on all ranks; got {found}.")
+
+    def share_buffers(self, module):
+        for buffer in module.buffers():
+            distributed.broadcast(buffer, src=0)
+
+
+def as_sent(error):
+    """Return an error that can be sent to other processes, itself if it can."""
+    try:
+        return pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(repr(error))

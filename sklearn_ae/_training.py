@@ -82,14 +82,15 @@ class Batches:
         custom networks may have, cannot train on one.
         """
         batches = index.split(self.batch_size)
-        if self.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        is_small = len(batches[-1]) < self.ranks.min_batch_rows
+        if self.batch_size > 1 and len(batches) > 1 and is_small:
             batches = *batches[:-2], torch.cat(batches[-2:])
         return batches
 
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)
         batches = self.cut(self.index[order.to(self.index.device)])
-        shares = [self.ranks.share(batch) for batch in batches]
+        shares = map(self.ranks.share, batches)
         for batch, targets in zip(batches, self.rows.read_ahead(shares), strict=True):
             self.weight = self.ranks.weight(len(targets), len(batch))
             yield targets if self.corruption is None else self.partly_corrupted(targets), targets
@@ -333,13 +334,13 @@ class AutoencoderNet(NeuralNet):
         held_out = None if valid is None else self.get_iterator(valid)
         self.watched_ = self._has_batch_hooks()
         self.parameters_ = list(self.module_.parameters())
-        self.forward_, self.weight_ = batches.ranks.forward(self.module_), None
         self.rates_ = None  # the optimizer's own, or a callback's
         if self.schedule != "constant":
             self.rates_ = iter(learning_rates(self.schedule, self.lr, epochs * len(batches)))
         self.stop_ = False
         start_losses = None if valid is None else self._validation_losses(held_out)
         kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
+        self.forward_, self.weight_ = batches.ranks.forward(self.module_), None
         try:
             diverged = self._run_epochs(epochs, batches, held_out, kept)
         finally:
@@ -378,6 +379,7 @@ class AutoencoderNet(NeuralNet):
             if len(batch[0]):
                 total.add_(loss, alpha=len(batch[0]))
         total = batches.ranks.summed(total)
+        batches.ranks.share_buffers(self.module_)
         self._record("train", float(total) / len(batches.index), len(batches.index))
         return batch
 

@@ -20,8 +20,8 @@ def map_rows(estimator, X, method="transform"):
     Parameters
     ----------
     estimator : fitted estimator
-        An autoencoder, or a `Pipeline` that ends with one; any of scikit-learn's transformers
-        serves as well.
+        An autoencoder, or a `Pipeline` that ends with one; other transformers of numbers that
+        return dense arrays or frames serve as well.
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
         An array is cut along its rows only; how long its blocks are need not be known.
     method : {"transform", "inverse_transform", "reconstruct", "score_samples"}, \
@@ -91,7 +91,7 @@ def reconstruction_r2(estimator, X):
     Returns
     -------
     score : dask.delayed.Delayed
-        Of a float.
+        Of a float; nan for fewer than two rows.
 
     Raises
     ------
@@ -148,13 +148,15 @@ def moments(rows, estimator):
 def share_of_variance(parts):
     """Return R² of the moments of all blocks."""
     parts = [part for part in parts if part is not None]
+    if sum(part["n"] for part in parts) < 2:
+        return float("nan")
     n, mean, low, high, spread, error = (
         np.array([part[name] for part in parts])
         for name in ("n", "mean", "low", "high", "spread", "error")
     )
-    varies = high.max(axis=0) > low.min(axis=0)
-    if not varies.any():
-        return float(np.mean(error.sum(axis=0) == 0))
     deviation = mean - np.average(mean, axis=0, weights=n)
     spread = spread.sum(axis=0) + n @ deviation**2  # within the blocks and between them
+    varies = (high.max(axis=0) > low.min(axis=0)) & (spread > 0)
+    if not varies.any():
+        return float(np.mean(error.sum(axis=0) == 0))
     return float(1 - error.sum(axis=0)[varies].sum() / spread[varies].sum())

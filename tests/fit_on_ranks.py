@@ -7,6 +7,7 @@ import copy
 import os
 import pickle
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from skorch.callbacks import Callback, Checkpoint
 from torch import distributed, nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import _linear_start as module
 
 X = load_digits().data[:301] / 16
 SPARSE = sparse.csr_array(np.where(X > 0.9, X, 0))
@@ -35,6 +37,14 @@ class Perceptron(nn.Module):
         return self.layers(rows)
 
 
+class Normalised(nn.Sequential):
+    """Has statistics that every rank takes of its own rows, and draws."""
+
+    def __init__(self, n_in, n_out):
+        layers = nn.Linear(n_in, 16), nn.BatchNorm1d(16), nn.Dropout(0.1), nn.Linear(16, n_out)
+        super().__init__(*layers)
+
+
 def convolutional(estimator, **params):
     shape = {"conv_filters": (4, 2), "image_shape": (1, 8, 8)}
     return estimator(4, **shape, **{**PARAMS, **params})
@@ -47,6 +57,9 @@ CASES = {
     "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
     "convolutional": convolutional(AutoencoderTransformer, linear_start=False),
     "custom": AutoencoderTransformer(4, encoder=Perceptron, decoder=Perceptron, **PARAMS),
+    "draws": AutoencoderTransformer(
+        4, encoder=Normalised, batch_size=6, early_stopping=False, **PARAMS
+    ),
     "single rows": AutoencoderTransformer(2, batch_size=1, **{**PARAMS, "max_epochs": 1}),
     "stops early": AutoencoderTransformer(4, tol=1, n_iter_no_change=2, **PARAMS),
     "no seed": AutoencoderTransformer(4, **{**PARAMS, "random_state": None}),
@@ -98,6 +111,15 @@ def rows_read(early_stopping):
     return table.read
 
 
+def drawn_in_the_start():
+    """Return the rows that a rank read where the start is of a sample, and its generator."""
+    table = Table(X)
+    module.MAX_ROWS = 100
+    how = {"early_stopping": False, "data_parallel": True, **PARAMS, "random_state": None}
+    autoencoder = AutoencoderTransformer(4, **how).fit(table)
+    return table.read, autoencoder.net_.iterator_train__generator.get_state().numpy()
+
+
 def error_of(X, **params):
     """Return what a fit raises."""
     try:
@@ -109,7 +131,7 @@ def error_of(X, **params):
 def main():
     """Write what this rank has found."""
     folder = Path(sys.argv[1])
-    distributed.init_process_group("gloo")
+    distributed.init_process_group("gloo", timeout=timedelta(seconds=120))
     torch.manual_seed(distributed.get_rank())  # what ranks do not share
     result = {
         "fitted": fit_cases(),
@@ -118,8 +140,10 @@ def main():
             error_of(np.full_like(X, np.nan)),
             error_of(X, optimizer=torch.optim.LBFGS),
             error_of(X, encoder=lambda *widths: 1 / 0),
+            error_of(X[: 100 + distributed.get_rank()]),
         ],
     }
+    result["read without seed"], result["generator"] = drawn_in_the_start()
     path = folder / f"rank {distributed.get_rank()}.pickle"
     path.write_bytes(pickle.dumps(result))
     if "dies" in sys.argv:

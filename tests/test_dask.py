@@ -103,6 +103,11 @@ def test_score_where_nothing_varies():
     assert reconstruction_r2(fitted, da.from_array(rows)).compute() == fitted.score(rows)
 
 
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_score_of_fewer_than_two_rows_is_undefined(fitted, n_rows):
+    assert np.isnan(reconstruction_r2(fitted, da.from_array(X)[:n_rows]).compute())
+
+
 def test_nothing_is_computed_before_it_is_asked_for(fitted):
     read = []
 
@@ -229,7 +234,8 @@ def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, one_thread):
 
     thread = threading.Thread(target=fit)
     thread.start()
-    time.sleep(1)
+    while not any(client.processing().values()):
+        time.sleep(0.01)
     os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
     assert thread.is_alive()
     thread.join()

@@ -9,7 +9,6 @@ from operator import itemgetter
 from time import perf_counter
 
 import numpy as np
-from joblib import parallel_config
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -224,12 +223,14 @@ def evaluate(reducer, X, y, split, classifier, scorers):
                 X_train, y_train = (_safe_indexing(a, split[0]) for a in (X, y))
                 model = clone(classifier).fit(fitted.transform(X_train), y_train)
                 cell["classifier_score"] = scorers["classifier_score"](model, codes, y_test)
-        return 0.0  # what is scored is in the cell
 
-    # here, and not in another worker of a cluster: what is scored is in the cell of this one
-    with noting("fit"), parallel_config("sequential"):
-        how = {"cv": [split], "scoring": score, "error_score": "raise"}
-        cell["fit_time"] = cross_validate(reducer, X, y, **how)["fit_time"].item()
+    with noting("fit"):  # which a worker of a cluster hands on to another; the rest is done here
+        how = {"cv": [split], "scoring": lambda *_: 0.0, "error_score": "raise"}
+        found = cross_validate(reducer, X, y, return_estimator=True, **how)
+        cell["fit_time"] = found["fit_time"].item()
+        fitted = found["estimator"][0]
+    if "fit" not in cell["errors"]:
+        score(fitted, *(_safe_indexing(a, split[1]) for a in (X, y) if a is not None))
     return cell
 
 
