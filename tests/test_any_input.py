@@ -156,7 +156,7 @@ def use(estimator, X):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ESTIMATORS)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=tables)
 def test_estimators(name, table):
     X = made(**table)
@@ -172,7 +172,7 @@ def test_estimators(name, table):
 
 
 @pytest.mark.parametrize("name", ["defaults", "gaussian"])
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=tables)
 def test_displays(name, table):
     X = made(**table)

@@ -132,14 +132,14 @@ def default():
     return fitted("defaults", 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.permutations(range(len(X))))
 def test_order_of_the_rows_in_transform_does_not_matter(order):
     estimator = default()
     assert_array_equal(estimator.transform(X[order]), estimator.transform(X)[order])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.permutations(range(64)))
 def test_order_of_the_features_does_not_matter_for_the_start(order):
     params = {"max_epochs": 0, "random_state": 0}

@@ -231,7 +231,7 @@ def saved_and_fitted(name, way):
     return (pickle if way == "pickle" else skops.io).dumps(estimator), estimator
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @pytest.mark.parametrize("way", ["pickle", "skops"])
 @given(data=st.data())
 def test_file_with_an_altered_bit(way, data):
