@@ -65,7 +65,7 @@ from ._saving import (
     unsealed,
 )
 from ._sparse_batch import padded
-from ._training import SCHEDULES, AutoencoderNet, EpochTasks
+from ._training import SCHEDULES, AutoencoderNet, EpochBar, EpochTasks
 from .corruption import check_image_shape
 
 OPTIMIZERS = {
@@ -330,7 +330,7 @@ class BaseAutoencoder(
                 self._continue(seen)
                 self.net_.set_params(train_split=None, precision=self.precision, **how)
                 self.net_.iterator_train__corruption = self._corruption()
-                self.net_.iterator_train__ranks = ranks
+                take_part(self.net_, ranks)
             self._train(rows, X, y)
         return self
 
@@ -439,7 +439,6 @@ class BaseAutoencoder(
         drawing = {
             "generator": torch.Generator().manual_seed(new_seed(random_state)),
             "corruption": self._corruption(),
-            "ranks": ranks,
         }
         params = {
             "module": module,
@@ -453,13 +452,12 @@ class BaseAutoencoder(
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
             "precision": self.precision,
-            "verbose": int(self.verbose) if ranks.number == 0 else 0,
+            "verbose": int(self.verbose),
             **how,
             **(self.net_params or {}),
         }
         net = AutoencoderNet(**params).initialize()
-        if ranks.number:  # one of them prints and writes
-            net.callbacks_ = [(name, c) for name, c in net.callbacks_ if not reports(c)]
+        take_part(net, ranks)
         net.module = type(module)  # skorch keeps what it was given; a pickle would hold it twice
         return net
 
@@ -1029,9 +1027,17 @@ def is_optimizer_class(value):
     return isinstance(value, type) and issubclass(value, base) and value is not base
 
 
+def take_part(net, ranks):
+    """Make a net train as one of the ranks, of which the first prints and writes."""
+    net.iterator_train__ranks = net.iterator_valid__ranks = ranks
+    if ranks.number:
+        net.callbacks_ = [(name, c) for name, c in net.callbacks_ if not reports(c)]
+
+
 def reports(callback):
-    """Tell whether a callback of skorch's writes files or to the screen."""
-    return isinstance(callback, Checkpoint | TrainEndCheckpoint | PrintLog | ProgressBar)
+    """Tell whether a callback writes files or to the screen."""
+    reporting = Checkpoint | TrainEndCheckpoint | PrintLog | ProgressBar | EpochBar
+    return isinstance(callback, reporting)
 
 
 def own_random_state(random_state):

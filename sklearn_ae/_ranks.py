@@ -75,6 +75,8 @@ class AllRanks(OneProcess):
             self.min_batch_rows = 2 * self.count
 
     def forward(self, module):
+        if not any(p.requires_grad for p in module.parameters()):
+            return super().forward(module)
         unused = {"find_unused_parameters": self.has_custom_networks}
         return DistributedDataParallel(module, **unused).__call__
 

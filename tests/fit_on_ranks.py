@@ -45,6 +45,14 @@ class Normalised(nn.Sequential):
         super().__init__(*layers)
 
 
+class Frozen(Perceptron):
+    """Cannot be trained."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__(n_in, n_out)
+        self.requires_grad_(False)
+
+
 def convolutional(estimator, **params):
     shape = {"conv_filters": (4, 2), "image_shape": (1, 8, 8)}
     return estimator(4, **shape, **{**PARAMS, **params})
@@ -98,8 +106,10 @@ def fit_cases():
         for name, estimator in CASES.items()
     }
     fitted["sparse"] = AutoencoderTransformer(4, data_parallel=True, **PARAMS).fit(SPARSE)
-    chunks = DenoisingAutoencoder(4, data_parallel=True, **PARAMS)
-    fitted["chunks"] = chunks.partial_fit(X[:200]).partial_fit(X[200:])
+    chunks = DenoisingAutoencoder(4, data_parallel=True, verbose=2, **PARAMS).partial_fit(X[:200])
+    fitted["chunks"] = pickle.loads(pickle.dumps(chunks)).partial_fit(X[200:])
+    frozen = {"encoder": Frozen, "decoder": Frozen, "max_epochs": 0}
+    fitted["frozen"] = AutoencoderTransformer(4, data_parallel=True, **PARAMS | frozen).fit(X)
     return fitted
 
 

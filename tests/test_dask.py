@@ -37,6 +37,32 @@ def fitted():
     return AutoencoderTransformer(4, **PARAMS).fit(X)
 
 
+def count_load():
+    """Count, in this process, what is unpickled."""
+    os.environ["LOADED"] = str(int(os.environ.get("LOADED", 0)) + 1)
+
+
+def n_loads(client):
+    """Return what the workers have counted, and let them begin anew."""
+    return {int(n) for n in client.run(os.environ.pop, "LOADED", "0").values()}
+
+
+class CountedAutoencoder(AutoencoderTransformer):
+    """Tells how often it was sent."""
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        count_load()
+
+
+class CountedFrame(pd.DataFrame):
+    """Tells how often it was sent."""
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        count_load()
+
+
 # ------------------------------------------------------------------------------------ rows
 
 
@@ -214,9 +240,20 @@ def test_a_worker_uses_its_threads(client):
     assert set(client.run(threads_of_a_fit).values()) == {1}
 
 
-def test_rows_on_a_cluster(client, fitted):
-    rows = da.from_array(X, chunks=(50, 64))
+def test_rows_on_a_cluster(client):
+    fitted = CountedAutoencoder(4, **PARAMS).fit(X)
+    rows = da.from_array(X, chunks=(10, 64))
+    n_loads(client)
     assert_allclose(map_rows(fitted, rows).compute(), fitted.transform(X), atol=1e-5)
+    assert n_loads(client) in ({1}, {0, 1})
+
+
+def test_rows_of_a_search_are_sent_once(client):
+    rows = CountedFrame(X)
+    n_loads(client)
+    with parallel_config("dask", scatter=[rows]):
+        search(GridSearchCV, n_jobs=2).fit(rows)
+    assert n_loads(client) in ({1}, {0, 1})
 
 
 def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, one_thread):

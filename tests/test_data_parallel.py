@@ -65,7 +65,7 @@ def weights(estimator):
     return {name: w.cpu().numpy() for name, w in estimator.net_.module_.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", [*CASES, "sparse", "chunks"])
+@pytest.mark.parametrize("name", [*CASES, "sparse", "chunks", "frozen"])
 def test_all_ranks_end_with_the_same(ranks, name):
     first, second = (rank["fitted"][name] for rank in ranks)
     for key, value in weights(first).items():
@@ -129,7 +129,7 @@ def test_errors_come_from_all_ranks(ranks):
 
 def test_the_first_rank_prints_and_writes(run):
     outputs, _, folder = run
-    assert outputs[0].count("train_loss") == len(CASES)
+    assert outputs[0].count("train_loss") == len(CASES) + 2  # two of chunks, one of them loaded
     assert "train_loss" not in outputs[1]
     assert (folder / "params.pt").exists()
 

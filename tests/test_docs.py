@@ -7,6 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import dask.dataframe as dd
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -79,7 +80,7 @@ def test_every_page_of_the_reference_is_of_something_public():
 # ----------------------------------------------------------------------- scripts of the pages
 
 PAGE = (DOCS / "user_guide" / "beyond_one_machine.rst").read_text()
-SEARCH, TRAIN = python_blocks("user_guide/beyond_one_machine.rst")
+SEARCH, ROWS, TRAIN = python_blocks("user_guide/beyond_one_machine.rst")
 
 
 def run(command, folder):
@@ -93,6 +94,17 @@ def test_the_script_of_a_search_runs_as_written(tmp_path):
     command = [sys.executable, "search.py"]
     result = run(command, tmp_path)
     assert "'n_components': 16" in result.stdout
+
+
+# Dask calls what the latest pandas deprecates
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
+def test_the_script_of_rows_runs_as_written(tmp_path):
+    X = load_digits(as_frame=True).data
+    dd.from_pandas(X, npartitions=3).to_parquet(tmp_path / "rows")
+    (tmp_path / "rows.py").write_text(ROWS)
+    result = run([sys.executable, "rows.py"], tmp_path)
+    assert float(result.stdout) > 0.6
+    assert dd.read_parquet(tmp_path / "codes").compute().shape == (1797, 8)
 
 
 def test_the_script_of_ranks_runs_as_written(tmp_path):

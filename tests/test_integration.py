@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import rich
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -237,8 +238,8 @@ def test_progress_bar(X, capsys):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_progress_bar_of_a_search_shows_epochs(X, capsys, monkeypatch, n_jobs):
-    monkeypatch.setenv("COLUMNS", "200")  # rich cuts its lines to the terminal's width
+def test_progress_bar_of_a_search_shows_epochs(X, capsys, n_jobs):
+    rich.reconfigure(width=200)  # it cuts its lines to the terminal's width
     search = GridSearchCV(quick(), {"n_components": [1, 2]}, cv=2, n_jobs=n_jobs)
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X)
     output = capsys.readouterr().out
