@@ -48,7 +48,7 @@ def new_client(n_workers=2):
     from dask.distributed import Client, LocalCluster
 
     os.environ.update(KEEP_MEMORY)
-    cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
     return Client(cluster)
 
 

@@ -1,5 +1,6 @@
 """What every autoencoder of the package shares: validate, start, train, encode, decode, score."""
 
+import copy
 import math
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -30,6 +31,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Checkpoint, PrintLog, ProgressBar, TrainEndCheckpoint
 from skorch.dataset import ValidSplit
+from skorch.utils import noop
 from torch import distributed
 
 from ._linear_start import linear_start
@@ -54,6 +56,7 @@ from ._rows import (
     like_array,
     rows_of,
     statistics,
+    with_numbers,
 )
 from ._saving import (
     arrays,
@@ -63,6 +66,7 @@ from ._saving import (
     sealed,
     tensors,
     unsealed,
+    without_training_state,
 )
 from ._sparse_batch import padded
 from ._training import SCHEDULES, AutoencoderNet, EpochBar, EpochTasks
@@ -345,6 +349,11 @@ class BaseAutoencoder(
                 "The values of X are too large for codes in float32. Scale X, e.g. with "
                 "StandardScaler."
             )
+        if linear and not 1 / seen.scale < float(np.finfo(np.float32).max):
+            raise ValueError(
+                "The values of X vary by too little for codes in float32. Scale X, e.g. with "
+                "StandardScaler."
+            )
         as_it_is = not (linear or self._is_centred())
         mean = torch.zeros_like(seen.mean) if as_it_is else seen.mean
         self.mean_ = like_array(mean, X)
@@ -559,7 +568,8 @@ class BaseAutoencoder(
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="mean_", method="inverse_transform")
         xp, _ = get_namespace(X)
-        codes = check_array(X, dtype=xp.float32, input_name="X", estimator=self)
+        with too_large_as_value_error():
+            codes = check_array(X, dtype=xp.float32, input_name="X", estimator=self)
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but inverse_transform of "
@@ -604,11 +614,10 @@ class BaseAutoencoder(
         """
         X, rows = self._check_rows(X, "score_samples")
         scores = self._results(X, len(rows), dtype=torch.float64)
-        unit = self._seen_.scale
         for part, originals, u in self._standardized_parts(rows):
-            errors = originals - self._decode(self._encode(u))
-            errors.div_(unit)  # the square of a large number can be too large for float32
-            scores[part] = -(unit**2) * errors.square_().mean(dim=1, dtype=torch.float64)
+            # the square of a large number can be too large for float32
+            errors = originals - self._decode(self._encode(u)).double()
+            scores[part] = -errors.square_().mean(dim=1)
         return like_array(scores, X)
 
     def score(self, X, y=None):
@@ -659,7 +668,7 @@ class BaseAutoencoder(
         for part in self._parts(len(rows)):
             originals = rows.read(part)
             u = standardized.inputs(originals)
-            if not u.sum().isfinite():  # in one sum; what is finite can overflow in it
+            if not is_finite_sum(u):
                 name = type(self).__name__
                 rows.check_finite(part, name)
                 rows_of(u).check_finite(slice(None), name)
@@ -671,10 +680,11 @@ class BaseAutoencoder(
         return gen_batches(n_samples, max(n_rows - n_rows % ROW_MULTIPLE, ROW_MULTIPLE))
 
     def _encode(self, u):
-        return forward(self.encoder_, u)
+        """Return the codes of standardised rows, seen to be finite."""
+        return checked_results(forward(self.encoder_, u), "codes")
 
     def _decode(self, z):
-        """Return the decoded rows in units of X, a tensor of the dtype that `fit` saw."""
+        """Return decoded rows, seen to be finite, in units of X and the dtype that `fit` saw."""
         seen = self._seen_
         decoded = forward(self.decoder_, z)
         if self.net_.criterion_.name == "binary_cross_entropy":
@@ -684,13 +694,14 @@ class BaseAutoencoder(
             decoded = decoded.to(mean.dtype).mul_(self.scale_).add_(mean)
         if self.clip:
             decoded.clamp_(seen.low.to(decoded.device), seen.high.to(decoded.device))
-        return decoded
+        return checked_results(decoded, "reconstructions")
 
     # -------------------------------------------------------------------- saving
 
     def __getstate__(self):
         """Return parameters and fitted attributes, the network as arrays: what is saved."""
         state = dict(super().__getstate__())
+        state["net_params"] = without_training_state(self.net_params)
         if "net_" in state:
             state["net_"] = saved_network(self.net_, self._architecture_, self.warm_start)
             state["mean_"], state["_seen_"] = arrays(self.mean_), arrays(vars(self._seen_))
@@ -748,7 +759,7 @@ class BaseAutoencoder(
         self._check_parameters()
         X = self._check_table(X, reset, ensure_min_samples=2 if reset else 1)
         rows = rows_of(X, self._torch_device())
-        ranks.check_same("X of one shape", rows.shape)
+        ranks.check_same("the same X", rows.fingerprint)
         self._checked_image_shape(rows.shape[1])
         seen = ranks.agreed(lambda: statistics(rows, type(self).__name__))
         low, high = float(seen.low.min()), float(seen.high.max())
@@ -769,18 +780,20 @@ class BaseAutoencoder(
 
     def _check_table(self, X, reset, **checks):
         """Return X as a table that `rows_of` takes, not yet seen to be finite."""
+        X = with_numbers(X)
         is_sliced_only = is_sliced(X)
         # one that is only sliced is not read: what stands for its shape takes no memory
         table = np.broadcast_to(np.zeros((), X.dtype), X.shape) if is_sliced_only else X
-        table = validate_data(
-            self,
-            table,
-            accept_sparse="csr",
-            dtype="numeric" if is_numeric(X) else [np.float64, np.float32],
-            ensure_all_finite=False,
-            reset=reset,
-            **checks,
-        )
+        with too_large_as_value_error():
+            table = validate_data(
+                self,
+                table,
+                accept_sparse="csr",
+                dtype="numeric" if is_numeric(X) else [np.float64, np.float32],
+                ensure_all_finite=False,
+                reset=reset,
+                **checks,
+            )
         return X if is_sliced_only else table
 
     def _check_parameters(self):
@@ -813,6 +826,10 @@ class BaseAutoencoder(
                 "on the value of the loss. Use another optimizer."
             )
         for key in self.net_params or {}:
+            if not isinstance(key, str):
+                raise InvalidParameterError(
+                    f"The keys of net_params of {name} must be str. Got {key!r} instead."
+                )
             part = key.split("__")[0]
             if part in OWN_NET_PARAMS and not key.startswith("optimizer__"):
                 raise ValueError(
@@ -999,8 +1016,41 @@ def forward(module, rows):
     n_missing = -n_rows % ROW_MULTIPLE
     try:
         return module(padded(rows, n_missing) if n_missing else rows)[:n_rows]
-    except torch.OutOfMemoryError as error:
-        raise MemoryError(OUT_OF_MEMORY) from error
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError(OUT_OF_MEMORY) from error
+        raise
+
+
+def is_out_of_memory(error):
+    """Tell whether an error is torch's for want of memory; on a CPU that is no class of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+@contextmanager
+def too_large_as_value_error():
+    """Let a number that no float holds be a ValueError, without NumPy's warning."""
+    try:
+        with np.errstate(over="ignore"):
+            yield
+    except OverflowError as error:
+        raise ValueError(f"X has a number that is too large for a float ({error}).") from error
+
+
+def is_finite_sum(values):
+    """Tell whether the sum is finite: all values are then, but these can be where it is not."""
+    return bool(values.sum().isfinite())
+
+
+def checked_results(values, what):
+    """Return what a network made of rows, or raise a ValueError if that is not finite."""
+    if is_finite_sum(values) or values.isfinite().all():
+        return values
+    raise ValueError(
+        f"The {what} of X are not finite: X has values too far from those in fit for float32."
+    )
 
 
 def corrupted_array(corruption, generator, rows):
@@ -1030,14 +1080,24 @@ def is_optimizer_class(value):
 def take_part(net, ranks):
     """Make a net train as one of the ranks, of which the first prints and writes."""
     net.iterator_train__ranks = net.iterator_valid__ranks = ranks
+    ranks.share_state(net)
     if ranks.number:
-        net.callbacks_ = [(name, c) for name, c in net.callbacks_ if not reports(c)]
+        net.callbacks_ = [(name, quiet(c)) for name, c in net.callbacks_ if not reports(c)]
 
 
 def reports(callback):
     """Tell whether a callback writes files or to the screen."""
     reporting = Checkpoint | TrainEndCheckpoint | PrintLog | ProgressBar | EpochBar
     return isinstance(callback, reporting)
+
+
+def quiet(callback):
+    """Return a callback, or a copy of it that does not print."""
+    if not hasattr(callback, "sink"):
+        return callback
+    callback = copy.copy(callback)
+    callback.sink = noop
+    return callback
 
 
 def own_random_state(random_state):
@@ -1058,14 +1118,19 @@ def as_before_on_error(estimator, trains_on):
     """
     before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     checkpoint = before["net_"].checkpoint() if trains_on else None
+    generator = estimator.random_state
+    drawn = generator.get_state() if isinstance(generator, np.random.RandomState) else None
     try:
-        yield
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
     except BaseException as error:
+        if drawn is not None:
+            generator.set_state(drawn)
         for name in [name for name in vars(estimator) if name.endswith("_")]:
             delattr(estimator, name)
         vars(estimator).update(before)
         if trains_on:
             before["net_"].restore(checkpoint)
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             raise MemoryError(OUT_OF_MEMORY) from error
         raise

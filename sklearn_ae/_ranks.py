@@ -5,6 +5,8 @@ does with the whole batch. Gradients are averaged by torch's `DistributedDataPar
 backward pass still runs.
 """
 
+import io
+import math
 import pickle
 
 import numpy as np
@@ -17,7 +19,6 @@ class OneProcess:
     """A fit by this process alone."""
 
     number, count = 0, 1
-    min_batch_rows = 2  # for batch normalisation
 
     def forward(self, module):
         """Return what computes a module's output, through which gradients of all ranks come."""
@@ -31,8 +32,19 @@ class OneProcess:
         """Return the part of the indices of rows that is this rank's."""
         return index
 
-    def weight(self, n_rows, n_all):
-        """Return the weight of a loss over n_rows of n_all rows, a tensor, or None for 1."""
+    def taken(self, batch):
+        """Return the part of a batch to train on.
+
+        Where no row is this rank's own, it is some that are not: not all networks take none.
+        """
+        return batch
+
+    def n_own(self, n_rows):
+        """Return how many rows of a batch of n_rows are this rank's own."""
+        return n_rows
+
+    def weight(self, n_rows):
+        """Return the weight of the loss in a batch of n_rows, a tensor, or None for 1."""
 
     def gathered(self, values):
         """Return the array of which each rank has its share."""
@@ -46,11 +58,14 @@ class OneProcess:
         """Tell whether it is true on any rank."""
         return is_true
 
-    def check_same(self, what, value):
-        """Raise a ValueError on all ranks if a value differs between them."""
+    def check_same(self, what, make):
+        """Raise a ValueError on all ranks if what `make` returns differs between them."""
 
     def share_buffers(self, module):
         """Give all ranks what a module of the first has beside its parameters."""
+
+    def share_state(self, net):
+        """Let the nets of all ranks go on from where that of the first is."""
 
 
 ONE_PROCESS = OneProcess()
@@ -71,8 +86,6 @@ class AllRanks(OneProcess):
         self.device = device
         self.has_custom_networks = has_custom_networks
         self.number, self.count = distributed.get_rank(), distributed.get_world_size()
-        if has_custom_networks:  # which may have batch normalisation, over the rows of a rank
-            self.min_batch_rows = 2 * self.count
 
     def forward(self, module):
         if not any(p.requires_grad for p in module.parameters()):
@@ -95,11 +108,29 @@ class AllRanks(OneProcess):
 
     def share(self, index):
         # by their order in X: of a file a rank then reads much the same part all the time
-        mine = index.argsort().tensor_split(self.count)[self.number]
+        mine = index.argsort()[slice(*self._ends(len(index)))]
         return index[mine.sort().values]
 
-    def weight(self, n_rows, n_all):
-        return torch.full((), n_rows * self.count / n_all, device=self.device)
+    def taken(self, batch):
+        share = self.share(batch)
+        return batch[:2] if len(share) == 0 and self.has_custom_networks else share
+
+    def n_own(self, n_rows):
+        first, end = self._ends(n_rows)
+        return end - first
+
+    def _ends(self, n_rows):
+        """Return where this rank's share of rows begins and ends."""
+        # in pairs where there may be batch normalisation, which cannot train on a single row
+        unit = 2 if self.has_custom_networks else 1
+        n_units, left_over = divmod(n_rows, unit)
+        return tuple(
+            left_over * (number > 0) + unit * math.ceil(n_units * number / self.count)
+            for number in (self.number, self.number + 1)
+        )
+
+    def weight(self, n_rows):
+        return torch.full((), self.n_own(n_rows) * self.count / n_rows, device=self.device)
 
     def gathered(self, values):
         found = [None] * self.count
@@ -113,15 +144,36 @@ class AllRanks(OneProcess):
     def any(self, is_true):
         return bool(self.summed(torch.tensor(float(is_true), device=self.device)))
 
-    def check_same(self, what, value):
+    def check_same(self, what, make):
         found = [None] * self.count
-        distributed.all_gather_object(found, value)
+        distributed.all_gather_object(found, make())
         if any(other != found[0] for other in found):
             raise ValueError(f"data_parallel=True needs {what} on all ranks; got {found}.")
 
     def share_buffers(self, module):
         for buffer in module.buffers():
             distributed.broadcast(buffer, src=0)
+
+    def share_state(self, net):
+        for tensor in net.module_.state_dict().values():
+            sent = tensor.contiguous()
+            distributed.broadcast(sent, src=0)
+            tensor.copy_(sent)
+        optimizer, generator = net.optimizer_, net.iterator_train__generator
+        training = {"history_": net.history, "best_epoch_": net.best_epoch_}
+        state = generator.get_state(), optimizer.state_dict(), training
+        file = io.BytesIO(self.agreed(lambda: saved(state)))
+        drawn, moments, training = torch.load(file, map_location="cpu", weights_only=False)
+        generator.set_state(drawn)
+        optimizer.load_state_dict(moments)
+        vars(net).update(training)
+
+
+def saved(state):
+    """Return the bytes of nested containers with tensors in them."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
 
 
 def as_sent(error):

@@ -1,5 +1,6 @@
 """Tables of any kind, of which only the rows that are asked for are read and cast."""
 
+import hashlib
 import itertools
 import math
 import mmap
@@ -50,6 +51,19 @@ def is_numeric(X):
         return True
     dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
     return all(getattr(dtype, "kind", "O") in "biuf" for dtype in dtypes)
+
+
+def with_numbers(X):
+    """Return X with the categories of a pandas frame as floats, or a tensor without gradients.
+
+    pandas makes an integer of a category that is missing.
+    """
+    if isinstance(X, torch.Tensor):
+        return X.detach()
+    if not (hasattr(X, "iloc") and hasattr(X, "dtypes") and hasattr(X, "columns")):
+        return X
+    is_category = [getattr(dtype, "name", None) == "category" for dtype in X.dtypes]
+    return X.astype(dict.fromkeys(X.columns[is_category], float)) if any(is_category) else X
 
 
 def rows_of(X, device="cpu"):
@@ -116,6 +130,12 @@ class Rows(ABC):
     def parts(self):
         """Return slices over the rows, each of about `PART_ENTRIES` entries."""
         return gen_batches(len(self), max(1, PART_ENTRIES // self.shape[1]))
+
+    def fingerprint(self):
+        """Return what tells these rows from others: their shape and a digest of a few of them."""
+        index = torch.linspace(0, len(self) - 1, 16, dtype=torch.float64).long().unique()
+        few = self.read(index.to(self.home)).cpu().numpy()
+        return self.shape, hashlib.sha256(few.tobytes()).hexdigest()[:8]
 
     def check_finite(self, part, name):
         """Raise scikit-learn's error, for an estimator's name, if a part is not finite."""

@@ -4,7 +4,9 @@ That is what pickle, joblib, cloudpickle and skops save: no objects of torch or 
 of a device, and nothing that only training needs.
 """
 
+import copy
 import hashlib
+from functools import partial
 from numbers import Number
 
 import numpy as np
@@ -70,6 +72,8 @@ def restore_training(net, saved):
     """Give a new net what training goes on with."""
     net.iterator_train__generator.set_state(tensors(saved["generator"]))
     groups = net.optimizer_.state_dict()["param_groups"]
+    for group in groups:
+        group["initial_lr"] = group["lr"]  # of which torch's schedulers go on
     net.optimizer_.load_state_dict({"state": tensors(saved["optimizer"]), "param_groups": groups})
     net.history_ = History(rows(saved["history"]))
     net.best_epoch_, net.start_loss_ = saved["best_epoch"], saved["start_loss"]
@@ -102,6 +106,28 @@ def tensors(tree):
     return torch.from_numpy(tree.copy()) if isinstance(tree, np.ndarray) else tree
 
 
+def without_training_state(net_params):
+    """Return `net_params` with the callbacks as before training.
+
+    What skorch's callbacks get in training, an optimizer for example, has names that end in "_".
+    """
+    if not net_params or not isinstance(net_params.get("callbacks"), list | tuple):
+        return net_params
+    return {**net_params, "callbacks": [as_before_training(c) for c in net_params["callbacks"]]}
+
+
+def as_before_training(callback):
+    """Return a callback, or a pair of its name and it, without what it got in training."""
+    if isinstance(callback, tuple):
+        return *callback[:-1], as_before_training(callback[-1])
+    if isinstance(callback, type) or not hasattr(callback, "__dict__"):
+        return callback
+    bare = copy.copy(callback)
+    for name in [name for name in vars(callback) if name.endswith("_")]:
+        delattr(bare, name)
+    return bare
+
+
 def sealed(state):
     """Return the state of an estimator with what tells whether it is whole."""
     return {**state, "_format_": FORMAT, "_digest_": digest(state)}
@@ -124,9 +150,11 @@ def unsealed(state):
 
 
 def digest(state):
-    """Return the SHA-256 of all numbers, text and arrays in nested containers, in hexadecimal.
+    """Return the SHA-256 of what is in nested containers, in hexadecimal.
 
-    What else is in them, as a parameter may be, does not count.
+    Counted are numbers, text and arrays, also those in random states and in objects of this
+    package. Classes, functions and other objects, as a parameter may be, are not: what stands
+    behind a name may change.
     """
     found = hashlib.sha256()
     for piece in pieces(state):
@@ -152,3 +180,9 @@ def pieces(tree):
         yield np.ascontiguousarray(tree)
     elif tree is None or isinstance(tree, str | bool | Number | np.generic):
         yield f"{tree} ".encode()
+    elif isinstance(tree, np.random.RandomState):
+        yield from pieces(tree.get_state())
+    elif isinstance(tree, partial):
+        yield from pieces([tree.args, tree.keywords])
+    elif type(tree).__module__.startswith(f"{__package__}."):
+        yield from pieces(vars(tree))

@@ -27,6 +27,8 @@ CLEAN_ROWS = 10
 
 MAX_KEPT_ENTRIES = 2**24  # of corrupted validation rows
 
+STEPS_AT_ONCE = 2**12  # whose learning rates are computed together
+
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
 
@@ -48,8 +50,10 @@ class Batches:
 
     Attributes
     ----------
+    n_own : int
+        Of the batch that was yielded last, the rows that no other rank has.
     weight : tensor or None
-        Of the loss of the batch that was yielded last, among those of the other ranks.
+        Of its loss, among those of the other ranks.
 
     Yields
     ------
@@ -82,17 +86,16 @@ class Batches:
         custom networks may have, cannot train on one.
         """
         batches = index.split(self.batch_size)
-        is_small = len(batches[-1]) < self.ranks.min_batch_rows
-        if self.batch_size > 1 and len(batches) > 1 and is_small:
+        if self.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
             batches = *batches[:-2], torch.cat(batches[-2:])
         return batches
 
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)
         batches = self.cut(self.index[order.to(self.index.device)])
-        shares = map(self.ranks.share, batches)
-        for batch, targets in zip(batches, self.rows.read_ahead(shares), strict=True):
-            self.weight = self.ranks.weight(len(targets), len(batch))
+        taken = map(self.ranks.taken, batches)
+        for batch, targets in zip(batches, self.rows.read_ahead(taken), strict=True):
+            self.n_own, self.weight = self.ranks.n_own(len(batch)), self.ranks.weight(len(batch))
             yield targets if self.corruption is None else self.partly_corrupted(targets), targets
 
     def partly_corrupted(self, rows):
@@ -119,7 +122,8 @@ class FixedBatches(Batches):
     def __iter__(self):
         if self.corruption is not None:
             self.noise.manual_seed(self.seed)
-        for i, targets in enumerate(self.rows.read_ahead(self.cut(self.index))):
+        batches = self.cut(self.index) if len(self.index) else ()
+        for i, targets in enumerate(self.rows.read_ahead(batches)):
             if self.corruption is None:
                 yield targets, targets
             elif self.kept is None:
@@ -336,7 +340,7 @@ class AutoencoderNet(NeuralNet):
         self.parameters_ = list(self.module_.parameters())
         self.rates_ = None  # the optimizer's own, or a callback's
         if self.schedule != "constant":
-            self.rates_ = iter(learning_rates(self.schedule, self.lr, epochs * len(batches)))
+            self.rates_ = learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
         start_losses = None if valid is None else self._validation_losses(held_out)
         kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
@@ -376,8 +380,8 @@ class AutoencoderNet(NeuralNet):
         for batch in batches:
             self.weight_ = batches.weight
             loss = self._watched(self.train_step, batch, "train").detach()
-            if len(batch[0]):
-                total.add_(loss, alpha=len(batch[0]))
+            if batches.n_own:
+                total.add_(loss, alpha=batches.n_own)
         total = batches.ranks.summed(total)
         batches.ranks.share_buffers(self.module_)
         self._record("train", float(total) / len(batches.index), len(batches.index))
@@ -514,10 +518,10 @@ class AutoencoderNet(NeuralNet):
 
 
 def learning_rates(schedule, peak, n_steps):
-    """Return the learning rate of each step.
+    """Yield the learning rate of each step.
 
-    Computed at once, because a step of torch's schedulers costs a tenth of one of a small
-    network's.
+    Many are computed at once, because a step of torch's schedulers costs a tenth of one of a
+    small network's.
 
     Parameters
     ----------
@@ -528,17 +532,19 @@ def learning_rates(schedule, peak, n_steps):
     peak : float
     n_steps : int
 
-    Returns
-    -------
-    rates : list of float
+    Yields
+    ------
+    rate : float
     """
-    progress = (np.arange(n_steps) + 0.5) / n_steps
     rise = 0.15 if schedule == "one_cycle" else 0.0
-    falling = (1 + np.cos(np.pi * (progress - rise) / (1 - rise))) / 2
-    if rise:
-        rising = 1 / 25 + (1 - 1 / 25) * (1 - np.cos(np.pi * progress / rise)) / 2
-        falling = np.where(progress < rise, rising, falling)
-    return (peak * falling).tolist()
+    for first in range(0, n_steps, STEPS_AT_ONCE):
+        steps = np.arange(first, min(first + STEPS_AT_ONCE, n_steps))
+        progress = (steps + 0.5) / n_steps
+        rates = (1 + np.cos(np.pi * (progress - rise) / (1 - rise))) / 2
+        if rise:
+            rising = 1 / 25 + (1 - 1 / 25) * (1 - np.cos(np.pi * progress / rise)) / 2
+            rates = np.where(progress < rise, rising, rates)
+        yield from (peak * rates).tolist()
 
 
 def warn_diverged(epoch, kept_epoch):

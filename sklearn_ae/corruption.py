@@ -234,7 +234,7 @@ def standardized(corruption, level, corruption_range, statistics, mean, scale):
     means, low, high = statistics
 
     def to_u(x):
-        return (x - mean) / scale
+        return (np.asarray(x, dtype=np.float64) - mean) / scale
 
     if corruption == "gaussian":
         built = GaussianNoise(level / scale)
@@ -280,8 +280,8 @@ def corrupt(
     Raises
     ------
     ValueError
-        If a parameter is outside its range, or if a callable does not return a finite
-        tensor of the shape, dtype and device that it got.
+        If a parameter is outside its range, if a callable does not return a finite tensor
+        of the shape, dtype and device that it got, or if the result is too large for its dtype.
 
     Examples
     --------
@@ -297,9 +297,16 @@ def corrupt(
     random_state = check_random_state(random_state)
     seed = int(random_state.randint(np.iinfo(np.int32).max))
     generator = torch.Generator().manual_seed(seed)
-    statistics = X.mean(axis=0), X.min(), X.max()
+    with np.errstate(over="ignore"):
+        statistics = X.mean(axis=0, dtype=np.float64), X.min(), X.max()
     act = standardized(corruption, corruption_level, corruption_range, statistics, 0.0, 1.0)
-    return act(torch.from_numpy(X.copy()), generator).numpy()
+    corrupted = act(torch.from_numpy(X.copy()), generator).numpy()
+    if not np.isfinite(corrupted).all():
+        raise ValueError(
+            f"The corrupted X has numbers that are too large for {X.dtype}. Scale X, or take "
+            "another corruption_level or corruption_range."
+        )
+    return corrupted
 
 
 def check_corruption(corruption, level, corruption_range):
@@ -316,10 +323,12 @@ def check_corruption(corruption, level, corruption_range):
         return
     bounds = np.asarray(corruption_range, dtype=object)
     bounds = bounds.astype(float) if all(isinstance(x, Real) for x in bounds.flat) else bounds
-    if bounds.shape != (2,) or bounds.dtype.kind != "f" or not bounds[0] < bounds[1]:
+    is_pair = bounds.shape == (2,) and bounds.dtype.kind == "f" and bounds[0] < bounds[1]
+    largest = np.finfo(np.float32).max
+    if not is_pair or bounds[0] > largest or bounds[1] < -largest:
         raise ValueError(
-            "corruption_range must be None or a pair (low, high) of numbers with low < high, e.g. "
-            f"(0, 1); got {corruption_range!r}."
+            "corruption_range must be None or a pair (low, high) of numbers with low < high, of "
+            f"which float32 has some between them, e.g. (0, 1); got {corruption_range!r}."
         )
 
 
@@ -383,5 +392,11 @@ def uniform(batch, generator):
 
 
 def like(batch, value):
-    """Return a number or an array as a tensor with dtype and device of the batch."""
-    return torch.as_tensor(value, dtype=batch.dtype, device=batch.device)
+    """Return a number, or one for each feature, as a tensor with dtype and device of the batch."""
+    values = torch.as_tensor(value, dtype=batch.dtype, device=batch.device)
+    if values.shape not in ((), (1,), batch.shape[1:]):
+        raise ValueError(
+            f"A corruption fills in a number or one for each of {batch.shape[1]} features; got "
+            f"values of shape {tuple(values.shape)}."
+        )
+    return values

@@ -11,7 +11,7 @@ __all__ = ["map_rows", "reconstruction_r2"]
 METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
 
 
-def map_rows(estimator, X, method="transform"):
+def map_rows(estimator, X, method="transform", meta=None):
     """Return what a method of a fitted estimator makes of the rows of X, lazily.
 
     Nothing is computed before the result is; then a worker holds the blocks that it works on,
@@ -26,13 +26,16 @@ def map_rows(estimator, X, method="transform"):
         An array is cut along its rows only; how long its blocks are need not be known.
     method : {"transform", "inverse_transform", "reconstruct", "score_samples"}, \
 default="transform"
+    meta : ndarray or pandas.DataFrame of shape (0, n_columns), default=None
+        What a result without rows is, in Dask's terms. None finds out by calling the method with
+        a row of ones, which a pipeline that encodes categories, for example, may refuse.
 
     Returns
     -------
     result : dask.array.Array or dask.dataframe.DataFrame
-        With a block for each of X. Of a data frame the result is one too, with its index and the
-        columns of `get_feature_names_out`, if `set_output(transform="pandas")` was called for
-        the estimator, else an array.
+        With a block for each of X. Where X is a data frame and the method returns one, as
+        `transform` does after `set_output(transform="pandas")`, it is a frame with the index
+        of X and the columns of `get_feature_names_out`, else an array.
 
     Raises
     ------
@@ -43,7 +46,8 @@ default="transform"
     TypeError
         If X is no collection of Dask's, or the estimator has no such method.
     ValueError
-        If there is no such method, or X has another number of features than in `fit`.
+        If there is no such method, X has another number of features than in `fit`, or a row of
+        ones is refused and there is no `meta`.
 
     Examples
     --------
@@ -66,11 +70,11 @@ default="transform"
         raise TypeError(f"{estimator!r} has no method {method!r}.")
     check_collection(X)
     shipped = dask.delayed(estimator)  # by itself: once to a worker, not with every block
+    if meta is None:
+        meta = result_without_rows(estimator, X, method)
     if isinstance(X, DataFrame):
-        meta = getattr(estimator, method)(X._meta_nonempty)[:0]
         return X.map_partitions(result, shipped, method, meta, meta=meta)
     X = X.rechunk({1: -1})
-    meta = getattr(estimator, method)(np.zeros((1, X.shape[1]), X.dtype))[:0]
     shape = {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (X.chunks[0], meta.shape[1:])}
     return X.map_blocks(result, shipped, method, meta, meta=meta, **shape)
 
@@ -124,9 +128,29 @@ def check_collection(X):
         raise TypeError(f"X must be an array or a data frame of Dask's; got {type(X)}.")
 
 
+def result_without_rows(estimator, X, method):
+    """Return what a method makes of no rows, an array if X is one."""
+    if isinstance(X, DataFrame):
+        frame = X._meta_nonempty[:1]
+        row = type(frame)(np.ones(frame.shape), index=frame.index, columns=frame.columns)
+    else:
+        row = np.ones((1, X.shape[1]), X.dtype)
+    try:
+        made = getattr(estimator, method)(row)
+    except Exception as error:
+        raise ValueError(
+            f"{method} of a row of ones, to find out what it returns, has raised {error!r}. If "
+            "that is right, say by `meta` what a result without rows is: an empty array or frame."
+        ) from error
+    return (made if isinstance(X, DataFrame) else np.asarray(made))[:0]
+
+
 def result(rows, estimator, method, empty):
     """Call a method with the rows of a block, of which there may be none."""
-    return getattr(estimator, method)(rows) if len(rows) else empty
+    if not len(rows):
+        return empty
+    made = getattr(estimator, method)(rows)
+    return np.asarray(made) if isinstance(empty, np.ndarray) else made
 
 
 def moments(rows, estimator):

@@ -25,6 +25,9 @@ __all__ = [
 ]
 
 
+SMALLEST, LARGEST = 1e-100, 1e100  # whose squares, summed, float64 holds
+
+
 def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     """Return the share of the variance of X that its reconstruction keeps, R².
 
@@ -162,7 +165,7 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
     Raises
     ------
     ValueError
-        If the shapes differ or the range is not positive.
+        If the shapes differ or the range is not positive and finite.
 
     Examples
     --------
@@ -176,13 +179,15 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
     )
     check_same_shape(X_true, X_restored)
     if data_range is None:
-        data_range = float(X_true.max() - X_true.min())
-    if not data_range > 0:
+        data_range = float(X_true.max()) - float(X_true.min())
+    if not 0 < data_range < np.inf:
         raise ValueError(
-            f"data_range must be positive; got {data_range:g}. Of constant data it has to be given."
+            f"data_range must be positive and finite; got {data_range:g}. Of constant data it has "
+            "to be given."
         )
-    error = np.square(X_true - X_restored).mean()
-    return float(10 * np.log10(data_range**2 / error)) if error else float("inf")
+    # squares of very large or small numbers are not numbers of float64
+    error = np.square(X_true / data_range - X_restored / data_range).mean()
+    return float(-10 * np.log10(error)) if error else float("inf")
 
 
 def reconstructed(estimator, X):
@@ -201,7 +206,11 @@ def in_the_frame_of(X, array):
 
 
 def r2(X, X_restored):
-    return float(r2_score(*as_arrays(X, X_restored), multioutput="variance_weighted"))
+    X, X_restored = as_arrays(X, X_restored)
+    unit = np.abs(X).max()
+    if not SMALLEST < unit < LARGEST and unit > 0:
+        X, X_restored = X / unit, X_restored / unit
+    return float(r2_score(X, X_restored, multioutput="variance_weighted"))
 
 
 def neg_mean_squared_error(X, X_restored):

@@ -53,6 +53,15 @@ class Frozen(Perceptron):
         self.requires_grad_(False)
 
 
+class Unalike(nn.Linear):
+    """Has weights that every process draws for itself."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__(n_in, n_out)
+        weight = np.random.default_rng().normal(size=(n_out, n_in))
+        self.weight.data = torch.tensor(weight, dtype=torch.float32)
+
+
 def convolutional(estimator, **params):
     shape = {"conv_filters": (4, 2), "image_shape": (1, 8, 8)}
     return estimator(4, **shape, **{**PARAMS, **params})
@@ -61,12 +70,24 @@ def convolutional(estimator, **params):
 CASES = {
     "defaults": AutoencoderTransformer(4, **PARAMS),
     "textbook": AutoencoderTransformer(4, linear_start=False, early_stopping=False, **PARAMS),
-    "share of variance": AutoencoderTransformer(0.8, clip=True, batch_size=32, **PARAMS),
+    "share of variance": AutoencoderTransformer(
+        0.8, clip=True, batch_size=32, early_stopping=False, **PARAMS
+    ),
     "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
     "convolutional": convolutional(AutoencoderTransformer, linear_start=False),
     "custom": AutoencoderTransformer(4, encoder=Perceptron, decoder=Perceptron, **PARAMS),
+    # at PCA the gradients of the encoder are rounding, which Adam makes as large as all others
+    "custom, 3 rows left over": AutoencoderTransformer(
+        4,
+        encoder=Perceptron,
+        batch_size=149,
+        early_stopping=False,
+        optimizer="sgd",
+        learning_rate=0.1,
+        **PARAMS,
+    ),
     "draws": AutoencoderTransformer(
-        4, encoder=Normalised, batch_size=6, early_stopping=False, **PARAMS
+        4, encoder=Normalised, batch_size=3, early_stopping=False, **PARAMS
     ),
     "single rows": AutoencoderTransformer(2, batch_size=1, **{**PARAMS, "max_epochs": 1}),
     "stops early": AutoencoderTransformer(4, tol=1, n_iter_no_change=2, **PARAMS),
@@ -105,11 +126,18 @@ def fit_cases():
         name: copy.deepcopy(estimator).set_params(data_parallel=True, verbose=2).fit(X)
         for name, estimator in CASES.items()
     }
-    fitted["sparse"] = AutoencoderTransformer(4, data_parallel=True, **PARAMS).fit(SPARSE)
-    chunks = DenoisingAutoencoder(4, data_parallel=True, verbose=2, **PARAMS).partial_fit(X[:200])
+    together = {"data_parallel": True, **PARAMS}
+    sparse_rows = AutoencoderTransformer(4, early_stopping=False, **together)
+    fitted["sparse"] = sparse_rows.fit(SPARSE)
+    chunks = DenoisingAutoencoder(4, verbose=2, **together).partial_fit(X[:200])
     fitted["chunks"] = pickle.loads(pickle.dumps(chunks)).partial_fit(X[200:])
     frozen = {"encoder": Frozen, "decoder": Frozen, "max_epochs": 0}
-    fitted["frozen"] = AutoencoderTransformer(4, data_parallel=True, **PARAMS | frozen).fit(X)
+    fitted["frozen"] = AutoencoderTransformer(4, **together | frozen).fit(X)
+    unalike = {"encoder": Unalike, "linear_start": False, "max_epochs": 0}
+    fitted["unalike"] = AutoencoderTransformer(4, **together | unalike).fit(X)
+    alone = {"random_state": distributed.get_rank(), "warm_start": True}
+    fitted["continued"] = AutoencoderTransformer(4, **PARAMS | alone).fit(X).partial_fit(X)
+    fitted["continued"].set_params(data_parallel=True).partial_fit(X).partial_fit(X)
     return fitted
 
 
@@ -150,7 +178,7 @@ def main():
             error_of(np.full_like(X, np.nan)),
             error_of(X, optimizer=torch.optim.LBFGS),
             error_of(X, encoder=lambda *widths: 1 / 0),
-            error_of(X[: 100 + distributed.get_rank()]),
+            error_of(X[distributed.get_rank() :][:100]),
         ],
     }
     result["read without seed"], result["generator"] = drawn_in_the_start()

@@ -70,22 +70,23 @@ def test_further_scikit_learn_checks(estimator, name):
     [("torch", "float32"), ("torch", "float64"), ("array_api_strict", "float64")],
 )
 def test_results_on_arrays_of_other_libraries_are_those_on_numpys(name, library, dtype):
-    estimator = clone(ESTIMATORS[name]).set_params(max_epochs=3)
+    # the rows vary along 8 directions: further codes would be rounding, which differs
+    estimator = clone(ESTIMATORS[name]).set_params(max_epochs=3, n_components=4)
     estimator_checks.check_array_api_input_and_values(name, estimator, library, dtype_name=dtype)
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 def test_docstring_tells_every_parameter_and_its_default(estimator):
-    documented = estimator.__doc__.replace("\\\n           ", "")
+    documented = inspect.getdoc(estimator).replace("\\\n           ", "").replace("\\\n       ", "")
     for name, parameter in inspect.signature(estimator).parameters.items():
-        line = next(x for x in documented.splitlines() if x.startswith(f"    {name} : "))
+        line = next(x for x in documented.splitlines() if x.startswith(f"{name} : "))
         default = str(parameter.default).replace("'", '"')
         assert line.replace("'", '"').split("default=")[1].strip('"') == default.strip('"')
 
 
 def paragraphs(estimator):
     """Return the documentation of each parameter by its name."""
-    text = estimator.__doc__.split("----------\n", 1)[1].split("    Attributes\n")[0]
+    text = inspect.getdoc(estimator).split("----------\n", 1)[1].split("Attributes\n")[0]
     return {part.split(" : ")[0].strip(): part.strip() for part in text.split("\n\n")}
 
 

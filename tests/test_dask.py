@@ -1,5 +1,6 @@
 """On Dask's collections and clusters all is as it is on one machine."""
 
+import copy
 import os
 import pickle
 import signal
@@ -15,12 +16,13 @@ import torch
 from dask.distributed import Client, LocalCluster
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, metrics
@@ -44,7 +46,13 @@ def count_load():
 
 def n_loads(client):
     """Return what the workers have counted, and let them begin anew."""
-    return {int(n) for n in client.run(os.environ.pop, "LOADED", "0").values()}
+
+    def count():
+        import os  # not the environment of the client, which would be sent
+
+        return int(os.environ.pop("LOADED", 0))
+
+    return set(client.run(count).values())
 
 
 class CountedAutoencoder(AutoencoderTransformer):
@@ -107,6 +115,37 @@ def test_blocks_without_rows_and_of_unknown_length(fitted):
     found = map_rows(fitted, frame[frame.row < 100].drop(columns="row")).compute()
     assert_array_equal(found, fitted.transform(X[:100]))
     assert reconstruction_r2(fitted, nothing).compute() == pytest.approx(fitted.score(X))
+
+
+def test_rows_that_only_local_methods_took():
+    nullable = FRAME.convert_dtypes(dtype_backend="numpy_nullable")
+    autoencoder = AutoencoderTransformer(3, **PARAMS).fit(FRAME)
+    expected = autoencoder.transform(FRAME)
+    for frame in (nullable, FRAME.astype(object)):
+        found = map_rows(autoencoder, dd.from_pandas(frame, npartitions=3)).compute()
+        assert_allclose(found, expected, atol=1e-4)
+    pipeline = make_pipeline(FunctionTransformer(np.log), AutoencoderTransformer(3, **PARAMS))
+    positive = X[:, 20:30] + 1
+    expected = pipeline.fit(positive).transform(positive)
+    found = map_rows(pipeline, da.from_array(positive, chunks=(100, 10))).compute()
+    assert_array_equal(found, expected)
+
+
+def test_rows_of_which_the_result_has_to_be_told():
+    frame = FRAME.assign(kind=np.where(np.arange(len(FRAME)) % 2, "odd", "even"))
+    encode = ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
+    pipeline = make_pipeline(encode, AutoencoderTransformer(3, **PARAMS)).fit(frame)
+    rows = dd.from_pandas(frame, npartitions=3)
+    with pytest.raises(ValueError, match="by `meta`"):
+        map_rows(pipeline, rows)
+    found = map_rows(pipeline, rows, meta=np.empty((0, 3), np.float32)).compute()
+    assert_allclose(found, pipeline.transform(frame), atol=1e-4)
+
+
+def test_arrays_stay_arrays_where_frames_were_asked_for(fitted):
+    with_names = copy.deepcopy(fitted).set_output(transform="pandas")
+    found = map_rows(with_names, da.from_array(X, chunks=(100, 64)))
+    assert_array_equal(found.compute(), fitted.transform(X))
 
 
 def test_pipelines():
@@ -189,7 +228,7 @@ def test_bad_input(fitted):
 def client():
     """Two worker processes of one thread."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client

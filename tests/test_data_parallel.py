@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
+FURTHER = ["sparse", "chunks", "frozen", "unalike", "continued"]
 SCRIPT = Path(__file__).with_name("fit_on_ranks.py")
 
 
@@ -65,7 +66,7 @@ def weights(estimator):
     return {name: w.cpu().numpy() for name, w in estimator.net_.module_.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", [*CASES, "sparse", "chunks", "frozen"])
+@pytest.mark.parametrize("name", [*CASES, *FURTHER])
 def test_all_ranks_end_with_the_same(ranks, name):
     first, second = (rank["fitted"][name] for rank in ranks)
     for key, value in weights(first).items():
@@ -83,7 +84,7 @@ DRAW_ALIKE = [
 @pytest.mark.parametrize("name", [*DRAW_ALIKE, "sparse"])
 def test_two_ranks_do_what_one_process_does(ranks, name):
     if name == "sparse":
-        alone = AutoencoderTransformer(4, **PARAMS).fit(SPARSE)
+        alone = AutoencoderTransformer(4, early_stopping=False, **PARAMS).fit(SPARSE)
     else:
         alone = copy.deepcopy(CASES[name]).fit(X)
     together = ranks[0]["fitted"][name]
@@ -106,7 +107,8 @@ def test_a_rank_reads_its_share(ranks):
     read = [rank["read"][False] for rank in ranks]
     assert read[0] == set(range(len(X)))  # the first computes the start, too
     assert len(read[1]) < 0.6 * len(X)
-    assert min(read[1]) > 0.4 * len(X)
+    # but for the few that tell whether all ranks have the same X
+    assert sum(row < 0.4 * len(X) for row in read[1]) <= 16
     assert len(ranks[1]["read"][True]) < 0.7 * len(X)
 
 
@@ -121,7 +123,7 @@ def test_ranks_that_draw_in_the_start_still_divide_the_rows(ranks):
 def test_errors_come_from_all_ranks(ranks):
     for rank in ranks:
         nan, optimizer, factory, unlike = rank["errors"]
-        assert "one shape on all ranks" in unlike
+        assert "the same X on all ranks" in unlike
         assert "contains NaN" in nan
         assert "LBFGS" in optimizer
         assert "ZeroDivisionError" in factory

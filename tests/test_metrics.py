@@ -183,7 +183,7 @@ def test_peak_signal_noise_ratio_at_its_ends():
     pictures = np.random.RandomState(0).uniform(size=(2, 4, 5, 3))
     expected = peak_signal_noise_ratio(pictures.reshape(2, -1), pictures.reshape(2, -1) + 0.1)
     assert peak_signal_noise_ratio(pictures, pictures + 0.1) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="data_range must be positive; got 0"):
+    with pytest.raises(ValueError, match="data_range must be positive and finite; got 0"):
         peak_signal_noise_ratio(np.ones((2, 2)), X[:2, :2])
     with pytest.raises(ValueError, match="data_range must be positive; got -1"):
         peak_signal_noise_ratio(X, X, data_range=-1)

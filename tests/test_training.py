@@ -102,7 +102,7 @@ def test_training_is_that_of_a_plain_torch_loop(X):
 
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
-@pytest.mark.parametrize("n_steps", [1, 2, 7, 100, 3000])
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 100, 5000])
 def test_schedules_are_those_of_torch(schedule, n_steps):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.02)
     if schedule == "one_cycle":
@@ -114,7 +114,7 @@ def test_schedules_are_those_of_torch(schedule, n_steps):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         reference.step()
-    rates = learning_rates(schedule, 0.02, n_steps)
+    rates = list(learning_rates(schedule, 0.02, n_steps))
     assert len(rates) == n_steps
     assert 0.02 / 2 <= max(rates) <= 0.02
     assert min(rates) > 0
@@ -133,7 +133,7 @@ def test_schedule_is_followed(X, schedule):
 
     params = {"schedule": schedule, "learning_rate": 0.02, "batch_size": 6}
     quick(net_params={"callbacks": [Recorder()]}, **params).fit(X)
-    expected = [0.02] * 45 if schedule == "constant" else learning_rates(schedule, 0.02, 45)
+    expected = [0.02] * 45 if schedule == "constant" else [*learning_rates(schedule, 0.02, 45)]
     assert rates == expected
 
 

@@ -275,7 +275,8 @@ def resolved_classifier(classifier, y):
         return None
     if classifier is not None:
         return classifier
-    kind = type_of_target(y, input_name="y")
+    with np.errstate(invalid="ignore"):  # scikit-learn casts what is missing
+        kind = type_of_target(y, input_name="y")
     if "multioutput" in kind or "multilabel" in kind or kind == "unknown":
         raise ValueError(f"For a y of type {kind!r} a classifier has to be given.")
     if holds_classes(y):

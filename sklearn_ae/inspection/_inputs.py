@@ -86,6 +86,8 @@ def size_parameter(reducer, name, param_name=None):
 def holds_classes(y):
     """Tell whether y holds classes rather than values: words, or at most 20 whole numbers."""
     y = np.asarray(y)
-    return type_of_target(y, input_name="y") in ("binary", "multiclass") and (
+    with np.errstate(invalid="ignore"):  # scikit-learn casts what is missing
+        kind = type_of_target(y, input_name="y")
+    return kind in ("binary", "multiclass") and (
         y.dtype.kind not in "iuf" or len(np.unique(y)) <= 20
     )

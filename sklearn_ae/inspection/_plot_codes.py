@@ -1,5 +1,7 @@
 """Display of codes as points in the plane."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
@@ -94,7 +96,10 @@ class CodeScatterDisplay:
         """
         check_can(estimator, "transform")
         codes = check_array(estimator.transform(X), accept_sparse=False)
-        if len(components) != 2 or not set(components) <= set(range(codes.shape[1])):
+        numbers = range(codes.shape[1])
+        if len(components) != 2 or not all(
+            isinstance(i, Integral) and i in numbers for i in components
+        ):
             raise ValueError(
                 f"components={components!r} are not two in codes of {codes.shape[1]} numbers."
             )
@@ -131,6 +136,8 @@ class CodeScatterDisplay:
             raise ValueError(f"kind must be 'auto', 'classes' or 'values'; got {kind!r}.")
         (ax,) = axes_for(type(self).__name__, ax)
         codes, self.colorbar_ = np.asarray(self.codes), None
+        if codes.ndim != 2 or codes.shape[1] != 2:
+            raise ValueError(f"codes must be of shape (n_samples, 2); got {codes.shape}.")
         how = {"s": 16, "alpha": 0.8, "linewidth": 0, **normalized(scatter_kwargs, "scatter")}
         if self.y is None:
             ax.scatter(*codes.T, **{"color": CLASS_COLORS[0], **how})

@@ -86,12 +86,16 @@ class ReconstructionDisplay:
         ------
         TypeError
             If an estimator has no `inverse_transform`.
+        ValueError
+            If n_samples is not an int of at least 1.
         """
         reducers = invertible(estimators)
         taken = sorted({"original", "noisy"} & reducers.keys())
         if taken:
             raise ValueError(f"The names 'original' and 'noisy' are those of X; got {taken}.")
         check_consistent_length(X, X_noisy)
+        if not (isinstance(n_samples, Integral) and n_samples >= 1):
+            raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
         first = slice(0, n_samples)
         X_in = _safe_indexing(X if X_noisy is None else X_noisy, first)
         rows = {"original": as_array(_safe_indexing(X, first))}
@@ -218,6 +222,8 @@ class InterpolationDisplay:
             If X has not two rows, or `n_steps` is less than 2.
         TypeError
             If an estimator has no `inverse_transform`.
+        ValueError
+            If n_samples is not an int of at least 1.
         """
         reducers = invertible(estimators)
         if _num_samples(X) != 2:
