@@ -1031,9 +1031,9 @@ def is_out_of_memory(error):
 
 @contextmanager
 def too_large_as_value_error():
-    """Let a number that no float holds be a ValueError, without NumPy's warning."""
+    """Let a number that no float holds be a ValueError, without NumPy's warnings."""
     try:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             yield
     except OverflowError as error:
         raise ValueError(f"X has a number that is too large for a float ({error}).") from error

@@ -54,7 +54,7 @@ def is_numeric(X):
 
 
 def with_numbers(X):
-    """Return X with the categories of a pandas frame as floats, or a tensor without gradients.
+    """Return X with numeric categories of a pandas frame as floats, or a tensor without gradients.
 
     pandas makes an integer of a category that is missing.
     """
@@ -62,8 +62,9 @@ def with_numbers(X):
         return X.detach()
     if not (hasattr(X, "iloc") and hasattr(X, "dtypes") and hasattr(X, "columns")):
         return X
-    is_category = [getattr(dtype, "name", None) == "category" for dtype in X.dtypes]
-    return X.astype(dict.fromkeys(X.columns[is_category], float)) if any(is_category) else X
+    kinds = [getattr(getattr(dtype, "categories", None), "dtype", None) for dtype in X.dtypes]
+    is_number = [getattr(kind, "kind", "O") in "biuf" for kind in kinds]
+    return X.astype(dict.fromkeys(X.columns[is_number], float)) if any(is_number) else X
 
 
 def rows_of(X, device="cpu"):

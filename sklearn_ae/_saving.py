@@ -72,8 +72,6 @@ def restore_training(net, saved):
     """Give a new net what training goes on with."""
     net.iterator_train__generator.set_state(tensors(saved["generator"]))
     groups = net.optimizer_.state_dict()["param_groups"]
-    for group in groups:
-        group["initial_lr"] = group["lr"]  # of which torch's schedulers go on
     net.optimizer_.load_state_dict({"state": tensors(saved["optimizer"]), "param_groups": groups})
     net.history_ = History(rows(saved["history"]))
     net.best_epoch_, net.start_loss_ = saved["best_epoch"], saved["start_loss"]

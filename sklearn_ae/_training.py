@@ -4,6 +4,7 @@ import copy
 import math
 import warnings
 from contextlib import nullcontext
+from itertools import chain
 
 import numpy as np
 import torch
@@ -323,6 +324,8 @@ class AutoencoderNet(NeuralNet):
         """Train for `max_epochs` more epochs, or until something asks to stop."""
         if not self.initialized_:
             self.initialize()
+        for group in self.optimizer_.param_groups:  # of which a scheduler of torch's goes on
+            group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y)
         kept = copy.deepcopy(self.module_.state_dict())
@@ -518,7 +521,7 @@ class AutoencoderNet(NeuralNet):
 
 
 def learning_rates(schedule, peak, n_steps):
-    """Yield the learning rate of each step.
+    """Return an iterator over the learning rate of each step.
 
     Many are computed at once, because a step of torch's schedulers costs a tenth of one of a
     small network's.
@@ -532,19 +535,22 @@ def learning_rates(schedule, peak, n_steps):
     peak : float
     n_steps : int
 
-    Yields
-    ------
-    rate : float
+    Returns
+    -------
+    rates : iterator of float
     """
     rise = 0.15 if schedule == "one_cycle" else 0.0
-    for first in range(0, n_steps, STEPS_AT_ONCE):
+
+    def rates_from(first):
         steps = np.arange(first, min(first + STEPS_AT_ONCE, n_steps))
         progress = (steps + 0.5) / n_steps
-        rates = (1 + np.cos(np.pi * (progress - rise) / (1 - rise))) / 2
+        falling = (1 + np.cos(np.pi * (progress - rise) / (1 - rise))) / 2
         if rise:
             rising = 1 / 25 + (1 - 1 / 25) * (1 - np.cos(np.pi * progress / rise)) / 2
-            rates = np.where(progress < rise, rising, rates)
-        yield from (peak * rates).tolist()
+            falling = np.where(progress < rise, rising, falling)
+        return (peak * falling).tolist()
+
+    return chain.from_iterable(map(rates_from, range(0, n_steps, STEPS_AT_ONCE)))
 
 
 def warn_diverged(epoch, kept_epoch):

@@ -1,5 +1,6 @@
 """Whatever comes in: a finite result of the promised shape and dtype, or an error that says why."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, UndefinedMetricWarning
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae.inspection import (
     CodeScatterDisplay,
+    CodeSizeCurveDisplay,
     CodeTraversalDisplay,
     InterpolationDisplay,
     LossCurveDisplay,
@@ -54,12 +56,23 @@ VALUES = {
     "at the end of float64": lambda X: 1e308 * np.tanh(X),
     "an offset": lambda X: X + 1e8,
     "denormal": lambda X: 1e-310 * X,
+    "denormal in float32": lambda X: 1e-40 * X,
     "units apart": lambda X: X * np.logspace(-12, 12, X.shape[1]),
     "one row far away": lambda X: np.where(np.arange(len(X))[:, None] == 0, 1e12, X),
     "nan": lambda X: np.where(X > 1, np.nan, X),
     "infinity": lambda X: np.where(X > 1, np.inf, X),
     "unit": lambda X: (np.tanh(X) + 1) / 2,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """Where memory maps are."""
+    global FOLDER
+    FOLDER = tmp_path_factory.mktemp("maps")
+
+
+NUMBERS = itertools.count()  # of the maps
 
 
 def read_only(X):
@@ -74,12 +87,25 @@ def with_missing(X):
     return frame
 
 
+def with_missing_category(X):
+    kinds = pd.Categorical([None, *range(1, len(X))])
+    return pd.DataFrame(X).assign(kind=kinds, whole=1)
+
+
+def memory_map(X):
+    path = FOLDER / str(next(NUMBERS))
+    mapped = np.memmap(path, X.dtype, "w+", shape=X.shape)
+    mapped[:] = X
+    return mapped
+
+
 CONTAINERS = {
     "C": np.ascontiguousarray,
     "Fortran": np.asfortranarray,
     "strided": lambda X: np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2],
     "backwards": lambda X: X[::-1, ::-1],
     "read-only": read_only,
+    "memory map": memory_map,
     "list": lambda X: X.tolist(),
     "one-dimensional": lambda X: X.ravel(),
     "three-dimensional": lambda X: X[None],
@@ -88,6 +114,7 @@ CONTAINERS = {
     "pandas, missing": with_missing,
     "pandas, categorical": lambda X: pd.DataFrame(X).assign(kind=pd.Categorical(["a"] * len(X))),
     "pandas, numeric categories": lambda X: pd.DataFrame(X).astype("category"),
+    "pandas, missing category": with_missing_category,
     "polars": pl.DataFrame,
     "CSR": sparse.csr_array,
     "CSC": sparse.csc_matrix,
@@ -171,6 +198,33 @@ def test_estimators(name, table):
             check_message(error)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["defaults", "clipped", "textbook", "cross-entropy", "masking"])
+@settings(max_examples=15, deadline=None)
+@given(
+    fitted_to=st.sampled_from(["normal", "unit", "constant", "small", "large"]),
+    values=st.sampled_from(sorted(set(VALUES) - {"nan", "infinity"})),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_other_rows_than_those_in_fit(name, fitted_to, values, dtype):
+    rows = made(30, 5, dtype, fitted_to, "C")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            estimator = clone(ESTIMATORS[name]).fit(rows)
+        except ValueError:
+            return
+    others = made(7, 5, dtype, values, "C")
+    codes = made(7, estimator.n_components_, dtype, values, "C")
+    calls = [("inverse_transform", codes)]
+    calls += [(method, others) for method in ("transform", "reconstruct", "score_samples", "score")]
+    for method, X in calls:
+        try:
+            assert np.isfinite(getattr(estimator, method)(X)).all()
+        except ValueError as error:
+            check_message(error)
+
+
 @pytest.mark.parametrize("name", ["defaults", "gaussian"])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=tables)
@@ -179,7 +233,8 @@ def test_displays(name, table):
     if X is None:
         return
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        for expected in (ConvergenceWarning, FitFailedWarning, UndefinedMetricWarning):
+            warnings.simplefilter("ignore", expected)
         try:
             estimator = clone(ESTIMATORS[name]).fit(X)
         except (ValueError, TypeError):
@@ -187,6 +242,8 @@ def test_displays(name, table):
         for draw in (
             lambda: LossCurveDisplay.from_estimator(estimator),
             lambda: ReconstructionDisplay.from_estimator(estimator, X),
+            lambda: ReconstructionDisplay.from_estimators([estimator], X, X_noisy=X),
+            lambda: CodeSizeCurveDisplay.from_estimators(estimator, X, n_components=[1], cv=2),
             lambda: CodeScatterDisplay.from_estimator(estimator, X),
             lambda: InterpolationDisplay.from_estimator(estimator, X),
             lambda: CodeTraversalDisplay.from_estimator(estimator, X),

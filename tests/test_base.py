@@ -5,6 +5,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -613,3 +614,47 @@ def test_no_warning_leaks(X):
         warnings.simplefilter("always")
         quick().fit(X).partial_fit(X).reconstruct(X)
     assert not caught
+
+
+# ---------------------------------------------------------------------- at the ends of numbers
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "inverse_transform"])
+def test_numbers_that_no_float_holds(X, method):
+    rows = np.full((5, 3 if method == "inverse_transform" else 10), 10**400, dtype=object)
+    with pytest.raises(ValueError, match="too large for a float"):
+        getattr(quick().fit(X), method)(rows)
+
+
+def test_codes_beyond_float32(X):
+    with pytest.raises(ValueError, match="infinity"):  # and no warning
+        quick().fit(X).inverse_transform([[1e39, -1e39, 0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_variation_below_float32(X, dtype):
+    rows = (1e-40 * X).astype(dtype)
+    with pytest.raises(ValueError, match="vary by too little"):
+        quick().fit(rows)
+    textbook = quick(linear_start=False).fit(rows)
+    assert np.isfinite(textbook.reconstruct(rows)).all()
+
+
+def test_numeric_categories(X):
+    frame = pd.DataFrame({"kind": pd.Categorical([3, 1, 2, 3, 1]), "whole": range(5)})
+    expected = quick(1).fit(frame.astype(float))
+    assert_array_equal(quick(1).fit(frame).transform(frame), expected.transform(frame))
+    frame.loc[0, "kind"] = None
+    with pytest.raises(ValueError, match="NaN"):
+        expected.transform(frame)
+
+
+def test_tensors_that_want_gradients(X):
+    tensor = torch.tensor(X, requires_grad=True)
+    fitted = quick().fit(tensor)
+    assert_array_equal(fitted.transform(tensor), quick().fit(X).transform(X))
+
+
+def test_keys_of_net_params(X):
+    with pytest.raises(InvalidParameterError, match="keys of net_params"):
+        quick(net_params={1: 2}).fit(X)

@@ -315,3 +315,33 @@ def test_the_error_of_a_callable_is_its_own():
 
     with pytest.raises(RuntimeError, match="my own"):
         corrupt(np.ones((5, 4)), failing)
+
+
+@pytest.mark.parametrize(
+    ("X", "how"),
+    [
+        (np.full((40, 2), 1.7e308), {"corruption": "masking"}),
+        (np.zeros((4, 2), np.float32), {"corruption": "gaussian", "corruption_level": 1e39}),
+        (np.zeros((4, 2), np.float32), {"corruption": lambda batch, _: batch + 3e38 + 3e38}),
+    ],
+)
+def test_too_large_for_the_dtype(X, how):
+    with pytest.raises(ValueError, match=r"too large for|not finite"):
+        corrupt(X, **how, random_state=0)
+
+
+def test_mean_of_the_largest_numbers():
+    X = np.full((4, 2), 3e38, np.float32)
+    np.testing.assert_array_equal(corrupt(X, "masking", random_state=0), X)
+
+
+@pytest.mark.parametrize("act", [Masking(0.5, [1, 2, 3]), SaltAndPepper(0.5, high=np.ones(3))])
+def test_values_for_other_features(act):
+    with pytest.raises(ValueError, match=r"each of 6 features; got values of shape \(3,\)"):
+        corrupt(np.zeros((5, 6)), act)
+
+
+@pytest.mark.parametrize("corruption_range", [(1e100, 1e300), (-1e300, -1e100)])
+def test_range_that_float32_has_nothing_of(corruption_range):
+    with pytest.raises(ValueError, match="of which float32 has some"):
+        corrupt(np.zeros((5, 6)), corruption_range=corruption_range)

@@ -804,3 +804,16 @@ def test_without_pandas_no_frame_and_without_matplotlib_the_error_says_what_to_i
     assert frame == "None"
     assert len(lines) == 6
     assert all('pip install "sklearn-ae[plot]"' in line for line in lines)
+
+
+def test_components_codes_and_rows_that_are_none(iris):
+    X, y = iris
+    pca = PCA(3).fit(X)
+    with pytest.raises(ValueError, match=r"are not two in codes of 3"):
+        CodeScatterDisplay.from_estimator(pca, X, components=(0.0, 1.0))
+    with pytest.raises(ValueError, match=r"of shape \(n_samples, 2\); got \(150, 4\)"):
+        CodeScatterDisplay(X).plot()
+    with pytest.raises(ValueError, match="n_samples must be an int of at least 1; got -1"):
+        ReconstructionDisplay.from_estimator(pca, X, n_samples=-1)
+    with pytest.raises(ValueError, match="NaN"):  # and no warning
+        CodeScatterDisplay.from_estimator(pca, X, np.where(y == 0, np.nan, y))

@@ -249,3 +249,49 @@ def test_divergence_in_any_epoch_and_loss(loss, epoch, early_stopping, estimator
         assert_array_equal(kept[name], weights)
     diverging.partial_fit(unit(X))  # training goes on, without another warning
     assert np.isfinite(diverging.loss_curve_[-1])
+
+
+# ------------------------------------------------------------------------ memory and modes
+
+
+@pytest.mark.parametrize("encoder", [None, lambda *widths: Insatiable(*widths)])
+def test_too_little_memory(encoder):
+    widths = (2**44,) if encoder is None else (4,)
+    fitted = AutoencoderTransformer(2, **PARAMS).fit(X)
+    before = fitted.transform(X)
+    fitted.set_params(encoder=encoder, hidden_layer_sizes=widths)
+    with pytest.raises(MemoryError, match="does not suffice"):
+        fitted.fit(X)
+    assert_array_equal(fitted.transform(X), before)
+
+
+class Insatiable(torch.nn.Linear):
+    """Wants more memory than there is, in training."""
+
+    def forward(self, rows):
+        if self.training:
+            torch.empty(2**46)
+        return super().forward(rows)
+
+
+def test_random_state_is_as_before_a_fit_that_failed():
+    class Failure(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise KeyError("mine")
+
+    random_state = np.random.RandomState(0)
+    autoencoder = AutoencoderTransformer(2, **PARAMS | {"random_state": random_state})
+    expected = AutoencoderTransformer(2, **PARAMS | {"random_state": copy.copy(random_state)})
+    with pytest.raises(KeyError):
+        autoencoder.set_params(net_params={"callbacks": [Failure()]}).fit(X)
+    autoencoder.set_params(net_params=None).fit(X)
+    assert_array_equal(autoencoder.transform(X), expected.fit(X).transform(X))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_fit_where_gradients_are_off(mode):
+    expected = AutoencoderTransformer(2, **PARAMS).fit(X).partial_fit(X).transform(X)
+    with mode():
+        autoencoder = AutoencoderTransformer(2, **PARAMS).fit(X)
+        assert not torch.is_grad_enabled()
+    assert_array_equal(autoencoder.partial_fit(X).transform(X), expected)

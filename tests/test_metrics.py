@@ -185,7 +185,7 @@ def test_peak_signal_noise_ratio_at_its_ends():
     assert peak_signal_noise_ratio(pictures, pictures + 0.1) == pytest.approx(expected)
     with pytest.raises(ValueError, match="data_range must be positive and finite; got 0"):
         peak_signal_noise_ratio(np.ones((2, 2)), X[:2, :2])
-    with pytest.raises(ValueError, match="data_range must be positive; got -1"):
+    with pytest.raises(ValueError, match="data_range must be positive and finite; got -1"):
         peak_signal_noise_ratio(X, X, data_range=-1)
     with pytest.raises(ValueError, match="same shape"):
         peak_signal_noise_ratio(X, X[:2])
@@ -212,3 +212,26 @@ def test_scores_of_tensors_are_those_of_arrays(digits, score):
     with config_context(array_api_dispatch=True):
         fitted = AutoencoderTransformer(4, **params).fit(tensor)
         assert score(fitted, tensor) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e170, 1e300])
+def test_units_in_which_squares_are_no_numbers(X, unit):
+    assert peak_signal_noise_ratio(unit * X, unit * X + unit) == pytest.approx(
+        peak_signal_noise_ratio(X, X + 1)
+    )
+
+    class Shrinking:
+        def transform(self, X):
+            return 0.9 * X
+
+        def inverse_transform(self, X):
+            return X
+
+    assert reconstruction_r2(Shrinking(), unit * X) == pytest.approx(
+        reconstruction_r2(Shrinking(), X)
+    )
+
+
+def test_peak_signal_noise_ratio_of_an_endless_range():
+    with pytest.raises(ValueError, match="positive and finite; got inf"):
+        peak_signal_noise_ratio([[-1.7e308, 1.7e308]], [[0.0, 0.0]])

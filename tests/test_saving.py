@@ -24,9 +24,11 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import EpochTimer, LRScheduler
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae.corruption import GaussianNoise
 
 X = load_digits().data[:300] / 16
 KWARGS = {"max_epochs": 2, "random_state": 0}
@@ -196,6 +198,23 @@ def test_training_goes_on_where_it_was_saved(warm_start):
     assert groups[0] == groups[1]
 
 
+def test_callbacks_are_saved_as_before_training():
+    callbacks = [("rate", LRScheduler("StepLR", step_size=1)), EpochTimer]
+    how = {"schedule": "constant", "net_params": {"callbacks": callbacks}}
+    original = AutoencoderTransformer(4, **how, **KWARGS).fit(X)
+    assert hasattr(callbacks[0][1], "lr_scheduler_")
+    data = pickle.dumps(original)
+    n_weights = sum(weights.numel() for weights in original.net_.module_.state_dict().values())
+    assert len(data) <= 1.1 * 4 * n_weights + 20_000
+    assert b"torch" not in data
+    loaded = pickle.loads(data)
+    assert_array_equal(loaded.transform(X), original.transform(X))
+    name, saved = loaded.net_params["callbacks"][0]
+    assert (name, saved.policy, saved.lr_scheduler_) == ("rate", "StepLR", None)
+    loaded.partial_fit(X)
+    assert hasattr(callbacks[0][1], "lr_scheduler_")  # a user's own object is left as it is
+
+
 def test_parameters_that_were_set_later_do_not_change_what_was_fitted():
     original = AutoencoderTransformer(4, loss="binary_cross_entropy", **KWARGS).fit(X)
     original.set_params(n_components=7, hidden_layer_sizes=(3,), loss="squared_error")
@@ -272,6 +291,32 @@ def test_state_that_was_altered(alter):
     with pytest.raises(ValueError, match="damaged"):
         estimator.__setstate__(state)
     assert vars(estimator) == before
+
+
+@pytest.mark.parametrize(
+    ("params", "alter"),
+    [
+        (
+            {"corruption": GaussianNoise(0.3)},
+            lambda state: vars(state["corruption"]).update(std=300.0),
+        ),
+        (
+            {"random_state": np.random.RandomState(0)},
+            lambda state: state["random_state"].random(),
+        ),
+        (
+            {"decoder": partial(nn.Linear, bias=True)},
+            lambda state: state["decoder"].keywords.update(bias=False),
+        ),
+    ],
+)
+def test_parameter_that_was_altered(params, alter):
+    state = DenoisingAutoencoder(4, **KWARGS | params).fit(X).__getstate__()
+    state = pickle.loads(pickle.dumps(state))
+    DenoisingAutoencoder().__setstate__(state)
+    alter(state)
+    with pytest.raises(ValueError, match="damaged"):
+        DenoisingAutoencoder().__setstate__(state)
 
 
 def test_later_format():
