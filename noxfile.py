@@ -1,15 +1,42 @@
-"""The tests on the oldest and the newest versions of what the package builds on.
+"""The tests on the oldest and the newest versions of what the package builds on, and their tests.
 
     nox                  # both, on the Pythons that are there
     nox -s oldest
+    nox -s coverage      # which lines and branches the tests run
+    nox -s mutants       # which changes of the code they notice; takes a day
 
 torch has wheels for CPUs on PyPI for some versions only; ``PIP_CONSTRAINT`` can name one.
 """
 
+from pathlib import Path
+
 import nox
 
+nox.options.sessions = ["newest", "oldest"]
+
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-OLDEST = ["numpy==2.1.3", "scipy==1.15.3", "scikit-learn==1.9.0", "skorch==1.4.0"]
+OLDEST = [
+    *("numpy==2.1.3", "scipy==1.15.3", "scikit-learn==1.9.0"),
+    *("torch==2.8.0", "skorch==1.4.0"),
+]
+
+# The modules that are mutated, and the tests that are to notice it.
+MUTATED = {
+    "_base": ["base", "networks", "rows", "saving", "inspection", "integration"],
+    "_linear_start": ["linear_start", "denoising", "rows"],
+    "_training": ["training", "interruption", "denoising", "integration"],
+    "corruption": ["corruption", "denoising"],
+    "metrics": ["metrics"],
+}
+COSMIC_RAY = """
+[cosmic-ray]
+module-path = "sklearn_ae/{module}.py"
+timeout = 600.0
+excluded-modules = []
+test-command = "python -m pytest -x -q -p no:cacheprovider {tests}"
+[cosmic-ray.distributor]
+name = "local"
+"""
 
 
 @nox.session(python=PYTHONS)
@@ -25,3 +52,25 @@ def oldest(session):
     session.install(".[test]", *OLDEST)
     # scikit-learn 1.9.0 parametrises its checks with a generator
     session.run("python", "-m", "pytest", "-W", "ignore:Passing a non-Collection iterable")
+
+
+@nox.session
+def coverage(session):
+    """Run the tests and fail where fewer than 97 % of lines and branches are run."""
+    session.install(".[test]", "pytest-cov")
+    covered = ["--cov=sklearn_ae", "--cov-branch", "--cov-fail-under=97"]
+    session.run("python", "-m", "pytest", *covered, "--cov-report=term-missing:skip-covered")
+
+
+@nox.session
+def mutants(session):
+    """Change the code in every small way, each by itself, and report what no test notices."""
+    session.install("-e", ".[test]", "cosmic-ray")
+    folder = Path(session.create_tmp())
+    for module, names in MUTATED.items():
+        config, found = folder / f"{module}.toml", str(folder / f"{module}.sqlite")
+        tests = " ".join(f"tests/test_{name}.py" for name in names)
+        config.write_text(COSMIC_RAY.format(module=module, tests=tests))
+        session.run("cosmic-ray", "init", str(config), found)
+        session.run("cosmic-ray", "exec", str(config), found)
+        session.run("cr-report", "--surviving-only", "--show-diff", found)
