@@ -448,7 +448,7 @@ def as_tensor(array, copy=True):
     try:  # takes read-only arrays without a warning, unlike from_numpy
         return torch.from_dlpack(array)
     except BufferError:  # read-only, and NumPy or torch is too old to share that
-        return torch.from_numpy(array.copy())
+        return torch.from_numpy(np.array(array))
 
 
 def like_array(tensor, X):
