@@ -17,7 +17,7 @@ nox.options.sessions = ["newest", "oldest"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 OLDEST = [
     *("numpy==2.1.3", "scipy==1.15.3", "scikit-learn==1.9.0"),
-    *("torch==2.8.0", "skorch==1.4.0"),
+    *("torch==2.9.0", "skorch==1.4.0"),
 ]
 
 # The modules that are mutated, and the tests that are to notice it.
