@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import InvalidParameterError
@@ -658,3 +659,8 @@ def test_tensors_that_want_gradients(X):
 def test_keys_of_net_params(X):
     with pytest.raises(InvalidParameterError, match="keys of net_params"):
         quick(net_params={1: 2}).fit(X)
+
+
+def test_share_of_variance_without_a_linear_start(X):
+    fitted = quick(0.8, linear_start=False).fit(X)
+    assert fitted.n_components_ == PCA(0.8).fit(X).n_components_
