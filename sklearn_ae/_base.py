@@ -1025,7 +1025,7 @@ def forward(module, rows):
 def is_out_of_memory(error):
     """Tell whether an error is torch's for want of memory; on a CPU that is no class of its own."""
     return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     )
 
 

@@ -23,6 +23,9 @@ from sklearn_ae import _linear_start as module
 X = load_digits().data[:301] / 16
 SPARSE = sparse.csr_array(np.where(X > 0.9, X, 0))
 PARAMS = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (16,)}
+# The last epoch is kept. At PCA the gradients of the encoder are rounding, which Adam would make
+# as large as all others.
+TRAINED = {"early_stopping": False, "optimizer": "sgd", "learning_rate": 0.1, **PARAMS}
 
 
 class Perceptron(nn.Module):
@@ -70,21 +73,12 @@ def convolutional(estimator, **params):
 CASES = {
     "defaults": AutoencoderTransformer(4, **PARAMS),
     "textbook": AutoencoderTransformer(4, linear_start=False, early_stopping=False, **PARAMS),
-    "share of variance": AutoencoderTransformer(
-        0.8, clip=True, batch_size=32, early_stopping=False, **PARAMS
-    ),
+    "share of variance": AutoencoderTransformer(0.8, clip=True, batch_size=32, **TRAINED),
     "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
     "convolutional": convolutional(AutoencoderTransformer, linear_start=False),
     "custom": AutoencoderTransformer(4, encoder=Perceptron, decoder=Perceptron, **PARAMS),
-    # at PCA the gradients of the encoder are rounding, which Adam makes as large as all others
     "custom, 3 rows left over": AutoencoderTransformer(
-        4,
-        encoder=Perceptron,
-        batch_size=149,
-        early_stopping=False,
-        optimizer="sgd",
-        learning_rate=0.1,
-        **PARAMS,
+        4, encoder=Perceptron, batch_size=149, **TRAINED
     ),
     "draws": AutoencoderTransformer(
         4, encoder=Normalised, batch_size=3, early_stopping=False, **PARAMS
@@ -127,8 +121,7 @@ def fit_cases():
         for name, estimator in CASES.items()
     }
     together = {"data_parallel": True, **PARAMS}
-    sparse_rows = AutoencoderTransformer(4, early_stopping=False, **together)
-    fitted["sparse"] = sparse_rows.fit(SPARSE)
+    fitted["sparse"] = AutoencoderTransformer(4, data_parallel=True, **TRAINED).fit(SPARSE)
     chunks = DenoisingAutoencoder(4, verbose=2, **together).partial_fit(X[:200])
     fitted["chunks"] = pickle.loads(pickle.dumps(chunks)).partial_fit(X[200:])
     frozen = {"encoder": Frozen, "decoder": Frozen, "max_epochs": 0}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fit_on_ranks import CASES, PARAMS, SPARSE, X
+from fit_on_ranks import CASES, PARAMS, SPARSE, TRAINED, X
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
@@ -84,7 +84,7 @@ DRAW_ALIKE = [
 @pytest.mark.parametrize("name", [*DRAW_ALIKE, "sparse"])
 def test_two_ranks_do_what_one_process_does(ranks, name):
     if name == "sparse":
-        alone = AutoencoderTransformer(4, early_stopping=False, **PARAMS).fit(SPARSE)
+        alone = AutoencoderTransformer(4, **TRAINED).fit(SPARSE)
     else:
         alone = copy.deepcopy(CASES[name]).fit(X)
     together = ranks[0]["fitted"][name]
