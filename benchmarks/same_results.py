@@ -1,0 +1,188 @@
+"""Digests of what a fixed set of fits gives: weights, codes, reconstructions, scores, losses.
+
+    python benchmarks/same_results.py > before.txt    # then change the code
+    python benchmarks/same_results.py | diff before.txt -
+
+A change that is to leave all results as they are must leave every line as it is. The digests
+are those of one machine and one set of versions: others round differently.
+"""
+
+import copy
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.datasets import load_digits
+from torch import distributed, nn
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+
+N_RANKS = 2
+DIGITS = load_digits().data
+
+
+class Perceptron(nn.Sequential):
+    """A custom network, with dropout and batch normalisation."""
+
+    def __init__(self, n_in, n_out):
+        hidden = nn.Linear(n_in, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1)
+        super().__init__(*hidden, nn.Linear(16, n_out))
+
+
+def invert_pixels(batch, generator):
+    """Corrupt half of the rows by a function."""
+    chosen = torch.rand(len(batch), 1, generator=generator) < 0.5
+    return torch.where(chosen, 16 - batch, batch)
+
+
+SHORT = {"max_epochs": 3, "random_state": 0}
+SMALL = {**SHORT, "hidden_layer_sizes": (32,)}
+CONVOLUTIONS = {"conv_filters": (4, 8), "image_shape": (1, 8, -1)}
+CUSTOM = {"encoder": Perceptron, "decoder": Perceptron}
+PLAIN, DENOISING = AutoencoderTransformer, DenoisingAutoencoder
+ESTIMATORS = {
+    "defaults, 3 epochs": PLAIN(8, **SHORT),
+    "denoising, 3 epochs": DENOISING(8, corruption_level=4.0, **SHORT),
+    "no linear start": PLAIN(8, linear_start=False, **SMALL),
+    "no training": PLAIN(8, max_epochs=0, random_state=0),
+    "share of the variance": PLAIN(0.6, **SMALL),
+    "more components than features": PLAIN(70, **SMALL),
+    "convolutional": PLAIN(8, **CONVOLUTIONS, **SMALL),
+    "convolutional, no linear start": PLAIN(8, linear_start=False, **CONVOLUTIONS, **SMALL),
+    "custom": PLAIN(8, **CUSTOM, **SMALL),
+    "custom encoder, no linear start": PLAIN(8, encoder=Perceptron, linear_start=False, **SMALL),
+    "clip": PLAIN(8, clip=True, **SMALL),
+    "absolute error, cosine, sgd": PLAIN(
+        8, loss="absolute_error", schedule="cosine", optimizer="sgd", learning_rate=0.05, **SMALL
+    ),
+    "huber, constant, adamw, no early stopping": PLAIN(
+        8, loss="huber", schedule="constant", optimizer="adamw", early_stopping=False, **SMALL
+    ),
+    "squashed": PLAIN(8, code_activation="tanh", output_activation="relu", **SMALL),
+    "bfloat16": PLAIN(8, precision="bfloat16", **SMALL),
+    "weight decay, batch size": PLAIN(8, weight_decay=0.1, batch_size=50, **SMALL),
+    "denoising, masking": DENOISING(8, corruption="masking", corruption_level=0.3, **SMALL),
+    "denoising, salt and pepper, range": DENOISING(
+        8, corruption="salt_and_pepper", corruption_level=0.2, corruption_range=(1, 15), **SMALL
+    ),
+    "denoising, function": DENOISING(8, corruption=invert_pixels, clip=True, **SMALL),
+    "denoising, convolutional": DENOISING(8, corruption_level=4.0, **CONVOLUTIONS, **SMALL),
+    "denoising, custom": DENOISING(8, corruption_level=4.0, **CUSTOM, **SMALL),
+    "denoising, no linear start": DENOISING(8, linear_start=False, **SMALL),
+}
+LOGITS = {
+    "cross-entropy": PLAIN(8, loss="binary_cross_entropy", **SMALL),
+    "cross-entropy, no linear start": PLAIN(
+        8, loss="binary_cross_entropy", linear_start=False, output_activation="logistic", **SMALL
+    ),
+    "denoising, cross-entropy": DENOISING(
+        8, loss="binary_cross_entropy", corruption_level=0.3, corruption_range=(0, 1), **SMALL
+    ),
+}
+
+
+def results(estimator, X):
+    """Yield the arrays that a fitted estimator gives, weights first."""
+    for module in (estimator.encoder_, estimator.decoder_):
+        yield from (value.numpy() for value in module.state_dict().values())
+    codes = estimator.transform(X)
+    yield from (codes, estimator.inverse_transform(codes), estimator.reconstruct(X))
+    yield from (estimator.score_samples(X), np.array(estimator.score(X)))
+    yield from (np.array(estimator.mean_), np.array(estimator.scale_))
+    for name in ("loss_curve_", "validation_loss_curve_", "start_loss_", "best_loss_"):
+        value = getattr(estimator, name)
+        yield np.array(np.nan if value is None else value, dtype=float)
+
+
+def digest(estimator, X):
+    """Return a digest of the results of a fitted estimator, and of those of its pickled copy."""
+    found = hashlib.sha256()
+    arrays = list(results(estimator, X))
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    copied = results(pickle.loads(pickle.dumps(estimator)), X)
+    assert all(map(partial(np.array_equal, equal_nan=True), arrays, copied))
+    return found.hexdigest()[:16]
+
+
+def fits(folder):
+    """Yield a name, a fitted estimator and rows for each fit of the set."""
+    for name, estimator in ESTIMATORS.items():
+        yield name, copy.deepcopy(estimator).fit(DIGITS), DIGITS
+    for name, estimator in LOGITS.items():
+        yield name, copy.deepcopy(estimator).fit(DIGITS / 16), DIGITS / 16
+    for name in ("defaults, 3 epochs", "denoising, function", "clip"):
+        for what, X in tables(folder).items():
+            yield f"{name}; {what}", copy.deepcopy(ESTIMATORS[name]).fit(X), X
+    for name in ("clip", "custom", "convolutional", "denoising, masking"):
+        again = copy.deepcopy(ESTIMATORS[name]).set_params(warm_start=True).fit(DIGITS)
+        yield f"{name}; warm start", again.fit(DIGITS * 1.1), DIGITS
+        streamed = copy.deepcopy(ESTIMATORS[name])
+        for rows in np.array_split(DIGITS, 3):
+            streamed.partial_fit(rows)
+        yield f"{name}; partial_fit", streamed, DIGITS
+        loaded = pickle.loads(pickle.dumps(again)).set_params(random_state=1)
+        yield f"{name}; warm start of a loaded one", loaded.fit(DIGITS), DIGITS
+        loaded = pickle.loads(pickle.dumps(streamed)).partial_fit(DIGITS)
+        yield f"{name}; partial_fit of a loaded one", loaded, DIGITS
+    state = np.random.RandomState(3)
+    drawing = copy.deepcopy(ESTIMATORS["denoising, masking"]).set_params(random_state=state)
+    yield "random state", drawing.fit(DIGITS), DIGITS
+    yield "random state, drawn on", drawing.fit(DIGITS), DIGITS
+
+
+def tables(folder):
+    """Return the digits in containers and dtypes of all kinds."""
+    mapped = np.memmap(Path(folder, "digits"), dtype=np.float32, mode="w+", shape=DIGITS.shape)
+    mapped[:] = DIGITS
+    mapped.flush()
+    rare = np.where(DIGITS > 13, DIGITS, 0)
+    return {
+        "float32": DIGITS.astype(np.float32),
+        "bytes": DIGITS.astype(np.uint8),
+        "int64": DIGITS.astype(np.int64),
+        "far from zero": DIGITS + 1e6,
+        "memory map": mapped,
+        "every second row of a memory map": mapped[::2],
+        "sparse": sparse.csr_array(rare),
+        "sparse, float32": sparse.csr_matrix(rare.astype(np.float32)),
+    }
+
+
+def fit_on_ranks(rank, folder):
+    """Fit on one of several processes; the first prints."""
+    torch.set_num_threads(1)
+    store = distributed.FileStore(str(Path(folder, "store")), N_RANKS)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=N_RANKS)
+    for name in ("clip", "custom", "denoising, masking"):
+        estimator = copy.deepcopy(ESTIMATORS[name]).set_params(data_parallel=True).fit(DIGITS)
+        if rank == 0:
+            print(f"{digest(estimator, DIGITS)}  {name}; {N_RANKS} ranks", flush=True)
+    distributed.destroy_process_group()
+
+
+def main():
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if len(sys.argv) == 3:
+            fit_on_ranks(int(sys.argv[1]), sys.argv[2])
+            return
+        for name, estimator, X in fits(folder):
+            print(f"{digest(estimator, X)}  {name}", flush=True)
+        ranks = [
+            subprocess.Popen([sys.executable, __file__, str(rank), folder], env=os.environ)
+            for rank in range(N_RANKS)
+        ]
+        assert [rank.wait() for rank in ranks] == [0] * N_RANKS
+
+
+if __name__ == "__main__":
+    main()
