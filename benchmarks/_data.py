@@ -32,7 +32,7 @@ def add_set_argument(parser):
         action="append",
         default=[],
         metavar="PARAMETER=VALUE",
-        help="another value of a parameter of ours; may be given several times",
+        help="set a parameter of the autoencoder; may be repeated",
     )
 
 

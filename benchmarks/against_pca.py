@@ -1,11 +1,11 @@
-"""Reconstruction and classification with codes: autoencoder against PCA, on many data sets.
+"""Compare reconstruction and classification accuracy of the autoencoder and PCA on six data sets.
 
     python benchmarks/against_pca.py --mnist DIR                      # the published tables
     python benchmarks/against_pca.py --mnist DIR --set learning_rate=0.005 --set n_iter_no_change=10
 
-The defaults of `AutoencoderTransformer` were chosen with it: each `--set` replaces one of
-them, and the summary lines tell what that does to both tables. Features of different units
-are standardised; digits keep their 0 to 16 and MNIST is in [0, 1].
+The defaults of `AutoencoderTransformer` were chosen with this script. Each `--set` replaces one
+default, and the summary lines show its effect on both tables. Features of different units are
+standardised. Digits have values from 0 to 16, and MNIST from 0 to 1.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def pca_r2(X_train, X_test, n_components):
 
 
 def reconstruction(data, n_components, seed, params):
-    """Return held-out R² of PCA, of ours and of the textbook network, our epochs and time."""
+    """Return held-out R² of PCA, ours and the textbook network, then our best epoch and seconds."""
     X_train, _, X_test, _ = data(seed)
     start = time.perf_counter()
     ours = AutoencoderTransformer(n_components, random_state=seed, **params).fit(X_train)
@@ -52,7 +52,7 @@ def reconstruction(data, n_components, seed, params):
 
 
 def accuracies(data, n_components, seed, params):
-    """Return test accuracies: of PCA and ours with logistic regression, then with neighbours."""
+    """Return test accuracies of PCA and ours: logistic regression, then nearest neighbours."""
     X_train, y_train, X_test, y_test = data(seed)
     if len(X_train) > N_MNIST_ROWS_TO_CLASSIFY:
         rows = np.random.RandomState(seed).permutation(len(X_train))[:N_MNIST_ROWS_TO_CLASSIFY]
@@ -77,7 +77,7 @@ def splits_of(name, mnist_folder):
 
     def split(seed):
         X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=seed)
-        if name != "digits":  # whose features have one unit
+        if name != "digits":  # all features of the digits have the same unit
             scaler = StandardScaler().fit(X_train)
             X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
         return X_train, y_train, X_test, y_test

@@ -1,11 +1,15 @@
-"""Searches and rows on a Dask cluster of two workers, and one fit by two ranks, on this machine.
+"""Measure a Dask cluster of two workers, and one fit by two ranks, on this machine.
 
     python benchmarks/beyond_one_machine.py [--mnist DIR] [--rounds 3] [--only search rows ranks]
 
-search: 24 fits on 5,000 rows of 64 features, by joblib's loky and by Dask, with a worker killed in
-the middle, too. rows: 5,000,000 x 100 numbers from Parquet to Parquet, on two workers of one thread
-and in one process. ranks: MNIST by one rank and by two over gloo, of one thread each: the
-difference of their weights, the seconds of an epoch, and the bytes that a step sent.
+search: 24 fits on 5,000 rows of 64 features, with joblib's loky and with Dask; once more with Dask
+while a worker is killed half way.
+
+rows: 5,000,000 x 100 numbers from Parquet to Parquet, in one process and on two workers of one
+thread each.
+
+ranks: MNIST with one rank and with two ranks over gloo, of one thread each. Prints the difference
+of the weights, the seconds per epoch, and the bytes sent per step.
 """
 
 import argparse
@@ -40,7 +44,7 @@ NETWORKS = {
 # --------------------------------------------------------------------------------- searches
 
 
-# Dask has glibc give memory back at once; what a step frees, the next one would ask for again
+# Dask makes glibc return freed memory at once, although the next step needs it again: prevent it
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "134217728", "MALLOC_MMAP_THRESHOLD_": "33554432"}
 
 
@@ -76,11 +80,11 @@ def searches(args):
     X = table()
     splits = list(KFold(3).split(X))
     scatter = [X, *(rows for split in splits for rows in split)]
-    searched(X, splits, "loky")  # its processes import torch once
+    searched(X, splits, "loky")  # warm up: start the processes and import torch
     print(f"{'round':>5}{'loky, s':>10}{'Dask, s':>10}{'ratio':>8}")
     ratios = []
     with new_client() as client:
-        client.amm.stop()  # leaves a copy of what is scattered on every worker
+        client.amm.stop()  # every worker keeps its copy of the scattered arrays
         searched(X, splits, "dask", scatter)
         for i in range(args.rounds):
             local, best = searched(X, splits, "loky")
@@ -168,7 +172,7 @@ def rows(args):
 
 
 class Traffic(Callback):
-    """Bytes that go through the loopback in the epochs."""
+    """Record the bytes that pass through the loopback interface in each epoch."""
 
     def on_train_begin(self, net, **kwargs):
         self.n_bytes = []
@@ -187,7 +191,7 @@ def loopback_bytes():
 
 
 def fit_as_a_rank(args):
-    """What each rank runs; the first writes what it found."""
+    """Fit as one of the ranks; rank 0 writes the result."""
     from torch import distributed
 
     distributed.init_process_group("gloo")
@@ -234,17 +238,17 @@ def difference(args, network, eps):
 
 def ranks(args):
     for network in NETWORKS:
-        print(f"{network}: weights differ, of the largest, after an epoch with Adam's eps")
+        print(f"{network}: largest difference ÷ largest weight after an epoch, by Adam's eps")
         for eps in (1e-8, 1e-6):
             print(f"  {eps:.0e}: {difference(args, network, eps):.1e}", flush=True)
         found = [[by_ranks(args, n, network, 2) for n in (1, 2)] for _ in range(args.rounds)]
         seconds = ([fit["seconds"] for fit in fits] for fits in zip(*found, strict=True))
         one, two = map(statistics.median, seconds)
-        print(f"  seconds an epoch: one rank {one:.2f}, two ranks {two:.2f}")
+        print(f"  seconds per epoch: one rank {one:.2f}, two ranks {two:.2f}")
         together = found[0][1]
         measured = together["n_bytes"] / together["n_steps"] / 2
         reckoned = 4 * together["n_weights"]
-        print(f"  bytes a step and rank: {measured:.0f}, reckoned {reckoned}", flush=True)
+        print(f"  bytes per step and rank: {measured:.0f}, computed {reckoned}", flush=True)
 
 
 PARTS = {"search": searches, "rows": rows, "ranks": ranks}
@@ -255,7 +259,7 @@ def main():
     add_mnist_argument(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--network", help=argparse.SUPPRESS)  # of a rank
+    parser.add_argument("--network", help=argparse.SUPPRESS)  # set for the processes of the ranks
     parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--eps", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)

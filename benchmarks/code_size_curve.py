@@ -1,9 +1,9 @@
-"""Wall time of `code_size_curve` in two processes against a plain loop over the same fits.
+"""Compare the wall time of `code_size_curve` in two processes with that of a plain loop.
 
 python benchmarks/code_size_curve.py [--rounds 3]
 
-Digits, PCA and the autoencoder, six code sizes, five folds. The loop runs in this process, where
-torch has all cores for each fit; the first call of each round alternates.
+PCA and the autoencoder on the digits, with six code sizes and five folds. The loop makes the same
+fits in this process, where torch uses all cores for each. The two take turns in going first.
 """
 
 import argparse
@@ -27,7 +27,7 @@ REDUCERS = {"PCA": PCA(random_state=0), "autoencoder": AutoencoderTransformer(ra
 
 
 def in_a_loop(X, y):
-    """Return R² and accuracy, by reducer, size and fold."""
+    """Return R² and accuracy by reducer, code size and fold, computed in a loop."""
     folds = list(StratifiedKFold(5).split(X, y))
     scores = np.empty((2, len(REDUCERS), len(CODE_SIZES), len(folds)))
     for i, reducer in enumerate(REDUCERS.values()):
@@ -42,7 +42,7 @@ def in_a_loop(X, y):
 
 
 def in_one_call(X, y):
-    """Return the same by `code_size_curve`."""
+    """Return R² and accuracy, computed by `code_size_curve`."""
     curve = code_size_curve(REDUCERS, X, y, n_components=CODE_SIZES, cv=5, n_jobs=2)
     return np.stack([curve.reconstruction_score, curve.classifier_score])
 

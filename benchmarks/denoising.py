@@ -1,12 +1,12 @@
-"""Restoration of corrupted rows: denoising autoencoder against linear and kernel methods.
+"""Compare the denoising autoencoder with linear and kernel methods on corrupted rows.
 
     python benchmarks/denoising.py --mnist DIR                  # the published tables
     python benchmarks/denoising.py --mnist DIR --rows 2000 --set learning_rate=0.002
 
 All methods are fitted to the same training rows and restore the same corrupted test rows, with
-64 codes on MNIST and 16 on the digits. Rivals get what suits them best: PCA and KernelPCA the best
-of several sizes and parameters *on the test rows*, the hand-written network the time of our fit.
-The last tables are about codes of corrupted images in front of a classifier, and about time.
+64 code units on MNIST and 16 on the digits. PCA and KernelPCA use the parameters, from a grid, that
+are best *on the test rows*. The hand-written network trains for the same time as ours. The last
+tables show the accuracy of classifiers on the codes of corrupted images, and the time of an epoch.
 """
 
 import argparse
@@ -46,7 +46,7 @@ N_ROWS_TO_CLASSIFY = 10_000
 
 
 def best(restored_by, X_test):
-    """Return the name and the result of the least error among (name, restored) pairs."""
+    """Return the (name, restored) pair with the smallest error."""
     return min(restored_by, key=lambda pair: mean_squared_error(X_test, pair[1]))
 
 
@@ -60,7 +60,7 @@ def restore_by_pca(X_train, X_noisy):
 
 
 def restore_by_wiener(X_train, X_train_noisy, X_noisy):
-    """All components, each shrunk by its share of signal; the noise is measured."""
+    """Shrink each component by its share of signal, given the measured variance of the noise."""
     pca = PCA(random_state=0).fit(X_train)
     noise = np.var(X_train_noisy - X_train, axis=0).mean()
     shrunk = pca.explained_variance_ / (pca.explained_variance_ + noise)
@@ -75,9 +75,9 @@ def restore_by_least_squares(X_train, X_train_noisy, X_noisy):
 
 
 def restore_by_kernel_pca(X_train, X_test, X_noisy, n_kernel_rows):
-    """The best of a grid, found with 2,000 rows, then fitted to more.
+    """Choose the best parameters of a grid on 2,000 rows, and fit them to more rows.
 
-    Fitted to corrupted rows, as in scikit-learn's example, it was worse wherever it was tried.
+    Fitting to corrupted rows, as in scikit-learn's example, was worse in all cases that were tried.
     """
     X_fit = X_train.astype(float)
     rows = np.random.RandomState(0).permutation(len(X_train))
@@ -105,7 +105,7 @@ def restore_by_kernel_pca(X_train, X_test, X_noisy, n_kernel_rows):
 
 
 def restore_by_hand(X_train, X_noisy, corruption, n_components, seconds, seed):
-    """A dense denoising autoencoder as one writes it in torch, trained for so many seconds."""
+    """Train a dense denoising autoencoder in plain torch for the given number of seconds."""
     torch.manual_seed(seed)
     n_features = X_train.shape[1]
     module = nn.Sequential(
@@ -188,7 +188,7 @@ def restoration_table(X_train, X_test, name, corruption, n_components, args):
 
 
 def accuracy_table(mnist, args):
-    """Print how well classifiers of clean codes read the codes of corrupted images."""
+    """Print how accurate classifiers of clean codes are on the codes of corrupted images."""
     X_train, y_train, X_test, y_test = mnist
     labelled = np.random.RandomState(0).permutation(len(X_train))[:N_ROWS_TO_CLASSIFY]
     print(f"{'accuracy on codes of corrupted images':55}{'PCA':>8}{'ours':>8}")
@@ -210,7 +210,7 @@ def accuracy_table(mnist, args):
 
 
 def cost_table(X_train, params, n_rounds):
-    """Print the time of an epoch with corruption, relative to the same network's without."""
+    """Print the time of an epoch with corruption ÷ that of the same network without corruption."""
     contenders = {
         "no corruption": AutoencoderTransformer,
         "Gaussian": DenoisingAutoencoder,
@@ -246,7 +246,7 @@ def main():
     parser.add_argument("--rows", type=int, nargs="+", default=[60_000, 2_000])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kernel-rows", type=int, default=N_KERNEL_ROWS)
-    parser.add_argument("--rounds", type=int, default=5, help="of the table of times")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the table of times")
     parser.add_argument(
         "--skip", nargs="*", default=[], choices=["digits", "MNIST", "rivals", "accuracy", "cost"]
     )

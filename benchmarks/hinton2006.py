@@ -1,11 +1,11 @@
-"""Thirty codes of MNIST: the setting of Hinton and Salakhutdinov (Science 313, 2006).
+"""Encode MNIST with 30 code units, as Hinton and Salakhutdinov do (Science 313, 2006).
 
     python benchmarks/hinton2006.py --mnist DIR                   # about 10 minutes on 2 cores
     python benchmarks/hinton2006.py --mnist DIR --set max_epochs=13 --set activation=relu
 
-The paper reports the squared error of a test image, summed over its 784 pixels and averaged
-over the 10,000 images: 3.00 for a 784-1000-500-250-30 autoencoder that is pretrained layer by
-layer, 13.87 for PCA.
+The paper reports the squared error of the test images, summed over the 784 pixels and averaged
+over the 10,000 images. It is 3.00 for a 784-1000-500-250-30 autoencoder that is pretrained layer
+by layer, and 13.87 for PCA.
 """
 
 import argparse
@@ -30,7 +30,7 @@ BEST = {
 
 
 def squared_error(reducer, X):
-    """Return the mean over the rows of the squared error summed over the features."""
+    """Return the squared error, summed over the features and averaged over the rows."""
     restored = reducer.inverse_transform(reducer.transform(X))
     return float(np.square(X - restored).sum(axis=1, dtype=np.float64).mean())
 
@@ -40,7 +40,7 @@ def main():
     add_mnist_argument(parser)
     add_set_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--verbose", type=int, default=1, help="1: a bar; 2: a line an epoch")
+    parser.add_argument("--verbose", type=int, default=1, help="1: bar; 2: one line per epoch")
     args = parser.parse_args()
     X_train, _, X_test, _ = load_mnist(args.mnist)
     params = {**BEST, **dict(args.set)}

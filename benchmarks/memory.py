@@ -1,10 +1,10 @@
-"""Peak memory and time of fits on tables that are large, small in dtype, or sparse.
+"""Measure peak memory and time of fits on tables that are large, of bytes, or sparse.
 
     python benchmarks/memory.py --mnist DIR [--gigabytes 8] [--folder FOLDER]
 
-Every fit runs in a process of its own. What is printed is the peak of its resident memory, as
-the kernel counts it, pages of mapped files included, beyond what it was before X was made or
-opened; a small fit comes first, since the first one of a process imports parts of torch.
+Every fit runs in its own process. The printed memory is its peak resident memory, including pages
+of mapped files, minus the memory before X was created or opened. A small fit runs first, because
+the first fit of a process imports parts of torch.
 """
 
 import argparse
@@ -26,13 +26,13 @@ CHUNK = 100_000
 
 
 def resident():
-    """Return the peak of the resident memory of this process so far, in MB."""
+    """Return the peak resident memory of this process so far, in MB."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def write_table(path, gigabytes):
-    """Write rows of rank 16 and noise; return their number."""
+    """Write rows of rank 16 plus noise to a file; return the number of rows."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(16, N_FEATURES)).astype(np.float32)
     n_chunks = int(gigabytes * 1e9) // (4 * N_FEATURES * CHUNK)
@@ -75,7 +75,7 @@ CASES = {
 
 
 def measure(case, *args):
-    """Fit in this process and print the peak of its memory in MB, seconds and R²."""
+    """Fit in this process; print its peak memory in MB, the seconds and R²."""
     make, params = CASES[case]
     AutoencoderTransformer(2, max_epochs=1).fit(np.random.default_rng(0).random((100, 4)))
     before, start = resident(), time.perf_counter()
@@ -88,7 +88,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_mnist_argument(parser)
     parser.add_argument("--gigabytes", type=float, default=8)
-    parser.add_argument("--folder", type=Path, help="where tables are written; default: temporary")
+    parser.add_argument("--folder", type=Path, help="folder for tables; default: a temporary one")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:

@@ -1,8 +1,8 @@
-"""A grid search in two processes against one in one.
+"""Compare the time of a grid search in two processes with that in one process.
 
     python benchmarks/parallel_search.py [--rounds 3]
 
-20 fits of the defaults, four code sizes and five folds, on 5,000 rows of 64 features.
+The search makes 20 default fits, for four code sizes and five folds, on 5,000 rows of 64 features.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""How fit time, transform time and peak memory grow with rows, features and codes.
+"""Measure how fit time, transform time and peak memory grow with rows, features and code units.
 
     python benchmarks/scaling.py [--plot FILE]
 
-Ours with its defaults, PCA, and MLPRegressor with our widths, batch size and number of epochs, on
-float32 rows of rank 8 through a tanh, with noise. Every cell runs in a process of its own, after a
-small fit; memory is the peak of what the kernel counts as resident beyond that and X.
+Compares the default fit, PCA, and MLPRegressor with the same layer widths, batch size and number of
+epochs. X is the tanh of a float32 table of rank 8, plus noise. Every measurement runs in its own
+process, after a small fit. Memory is the peak resident memory, minus that before the fit, with X.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sklearn.neural_network import MLPRegressor
 
 from sklearn_ae import AutoencoderTransformer
 
-# rows, features, codes: one grows, the others stay
+# (rows, features, code units): one of them grows, the others are constant
 SWEEPS = {
     "rows": [(n, 100, 16) for n in (1000, 10_000, 62_500, 125_000, 250_000, 500_000, 1_000_000)],
     "features": [(10_000, n, 8) for n in (10, 100, 1000, 10_000)],
@@ -49,14 +49,14 @@ def table(n_rows, n_features):
 
 
 def peak_memory():
-    """Return the peak of the resident memory of this process, in MB."""
+    """Return the peak resident memory of this process, in MB."""
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
 def forget_peak():
-    """Let the kernel count the peak from now on; return what is resident now, in MB.
+    """Reset the peak resident memory of this process; return the resident memory, in MB.
 
-    What the allocator keeps of memory that was freed is given back first.
+    Freed memory that the allocator has kept is returned to the system first.
     """
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
@@ -114,7 +114,7 @@ def draw(results, path):
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    quantities = {"fit": "fit, seconds", "memory": "peak memory beside X, MB"}
+    quantities = {"fit": "fit, seconds", "memory": "peak memory without X, MB"}
     figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained", sharey="row")
     for column, (sweep, sizes) in enumerate(SWEEPS.items()):
         fixed = [f"{n:,} {w}" for n, w in zip(sizes[0], SWEEPS, strict=True) if w != sweep]

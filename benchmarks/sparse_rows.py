@@ -1,8 +1,9 @@
-"""What sparse products give in the first layer: the same fit and transform with dense ones.
+"""Compare sparse and dense products in the first layer: times of fit and transform.
 
     python benchmarks/sparse_rows.py [--rounds 3]
 
-One epoch of batches of 200 from random weights, 16 codes, in turn with each kind of product.
+Fits one epoch from random weights, with 16 code units and batches of 200. The two kinds of product
+take turns.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What each way to a faster training step gives, in plain torch.
+"""Measure variants of a training step in plain torch, each with one change.
 
     python benchmarks/training_levers.py [--rounds 5]
 
-The default network, a linear path beside one hidden layer of 512 units, on batches of the size
-of the digits and of MNIST. Every round runs all ways one after the other; printed is the median
-time of a step, divided by that of the first. What is marked * is what this package does.
+The network is the default one, a linear path and one hidden layer of 512 units, on batches of the
+size of the digits and of MNIST. Every round runs all variants in turn. The table has the median
+time of a step, and its ratio to the first variant. The variant marked * is what this package uses.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SIZES = {"digits": (64, 64, 8), "MNIST": (200, 784, 32)}  # rows, features, code
 
 
 def parameters(n_features, n_codes):
-    """Return weights and biases of linear path and correction, encoder and then decoder."""
+    """Return the weights and biases of linear path and correction, of encoder, then decoder."""
     shapes = [(n_codes, n_features), (N_HIDDEN, n_features), (N_HIDDEN,), (n_codes, N_HIDDEN)]
     shapes += [(n_features, n_codes), (N_HIDDEN, n_codes), (N_HIDDEN,), (n_features, N_HIDDEN)]
     return [torch.randn(*shape).mul_(0.05).requires_grad_() for shape in shapes]
@@ -35,7 +35,7 @@ def output(u, weights):
 
 
 def output_of_fused_layers(u, weights):
-    """Compute the same with the linear path as further units of the hidden layers."""
+    """Compute the same output, with the linear path as further units of the hidden layers."""
     first, bias, second, third, next_bias, last = weights
     hidden = F.linear(u, first, bias)
     z = F.linear(F.silu(hidden[:, :N_HIDDEN]), second) + hidden[:, N_HIDDEN:]
@@ -53,7 +53,7 @@ def fused_parameters(n_features, n_codes):
 def make_step(
     u, weights, network=output, optimizer=None, zeroed=False, read_loss=False, flat=False, threads=0
 ):
-    """Return a function that makes a training step."""
+    """Return a function that makes a training step, and the number of threads to use."""
     optimized = [flattened(weights)] if flat else weights
     make = optimizer or partial(torch.optim.Adam, fused=True)
     adam = make(optimized, lr=1e-4)
@@ -76,7 +76,7 @@ def make_step(
 
 
 def flattened(weights):
-    """Make weights and their gradients views of one tensor each; return that of the weights."""
+    """Make weights views of one flat tensor, and gradients of another; return the former."""
     flat = torch.cat([weight.detach().flatten() for weight in weights]).requires_grad_()
     flat.grad = torch.zeros_like(flat)
     n_done = 0

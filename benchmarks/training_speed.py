@@ -1,10 +1,10 @@
-"""Time of an epoch, of the default fit and of transform, against plain torch and its wrappers.
+"""Compare the times of an epoch, the default fit and transform with plain torch and its wrappers.
 
     python benchmarks/training_speed.py --mnist DIR
 
-The same network, batch size and number of epochs for all; every round runs all contenders
-one after the other in one process, and what is printed are medians over the rounds. An
-epoch's time is that of a fit divided by its epochs, preparation included.
+All contenders have the same network, batch size and number of epochs. Every round runs all of them
+in turn in one process; the table has medians over the rounds. The time of an epoch is that of the
+whole fit, including preparation, divided by the number of epochs.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LEARNING_RATE = 1e-3
 
 
 def network(widths):
-    """Return the textbook autoencoder in plain torch: ReLU everywhere but at the output."""
+    """Return the textbook autoencoder in plain torch: ReLU except at the output."""
     widths = [*widths, *widths[-2::-1]]
     layers = []
     for n_in, n_out in itertools.pairwise(widths):

@@ -1,15 +1,16 @@
-"""The networks of five tutorials, each by its own recipe, beside our defaults at its code size.
+"""Compare the networks of five tutorials with our defaults at the same code size.
 
     python benchmarks/tutorials.py --mnist DIR                        # hours: the last one is long
     python benchmarks/tutorials.py --mnist DIR --epochs-scale 0.1     # a quick look
     python benchmarks/tutorials.py --mnist DIR --only "784-32" --only "convolutional, 4"
 
-A recipe is the tutorial's network, loss, optimizer, batch size, epochs and range of values in our
-parameters, with linear_start=False. What its author reports is the mean over the last epoch's
-training batches or, where the table says so, the loss of the test images. Our defaults get the
-number of codes and the loss, nothing else. The dense recipes are the tutorials' networks to the
-layer; the convolutional ones have a dense layer before and after the code, where the tutorials
-take the last feature maps for it.
+A recipe has the tutorial's network, loss, optimizer, batch size, epochs and range of values, with
+linear_start=False. Its author reports the mean loss over the training batches of the last epoch or,
+if the table says so, the loss on the test images. Our defaults share only the number of code units,
+the loss and the noise with the recipe.
+
+The dense recipes have exactly the layers of the tutorials. The convolutional recipes have a dense
+layer before and after the code, while the tutorials use the last feature maps as the code.
 """
 
 import argparse
@@ -39,13 +40,13 @@ class Tutorial:
     name : str
     estimator : class
     code : dict
-        What our defaults share: number of codes, loss, noise.
+        Parameters that our defaults share: number of code units, loss, noise.
     recipe : dict
         The rest of the tutorial's parameters.
     reported : float
-        Its author's loss.
+        The loss that the author reports.
     on_test_images : bool
-        Whether that is of images held out.
+        Whether the reported loss is that of test images.
     low, high : float
         The tutorial's range of values.
     """
@@ -60,7 +61,7 @@ class Tutorial:
     high: float = 1.0
 
     def values(self, X):
-        """Return images in [0, 1] in the tutorial's range."""
+        """Scale images from [0, 1] to the tutorial's range."""
         return self.low + (self.high - self.low) * X
 
 
@@ -126,7 +127,7 @@ TUTORIALS = [
 
 
 def fit(tutorial, X, params, verbose):
-    """Return a fitted estimator and how long that took."""
+    """Return a fitted estimator and the seconds that the fit took."""
     estimator = tutorial.estimator(**tutorial.code, **params, random_state=0, verbose=verbose)
     start = time.perf_counter()
     estimator.fit(tutorial.values(X))
@@ -135,7 +136,7 @@ def fit(tutorial, X, params, verbose):
 
 @torch.no_grad()
 def test_loss(tutorial, estimator, X):
-    """Return the tutorial's loss of test images, corrupted if that is what it restores."""
+    """Return the tutorial's loss on test images, which are corrupted for a denoising network."""
     X = tutorial.values(X)
     inputs = X
     if tutorial.estimator is DenoisingAutoencoder:
@@ -143,7 +144,7 @@ def test_loss(tutorial, estimator, X):
     if tutorial.code["loss"] == "squared_error":
         return float(np.square(estimator.reconstruct(inputs) - X).mean(dtype=np.float64))
     total = 0.0
-    for rows in gen_batches(len(X), 500):  # logits, whose probabilities round to 0 and 1
+    for rows in gen_batches(len(X), 500):  # from logits: probabilities would round to 0 and 1
         u = (inputs[rows] - estimator.mean_) / estimator.scale_
         logits = estimator.decoder_(estimator.encoder_(torch.as_tensor(u)))
         target = torch.as_tensor(X[rows])
@@ -158,7 +159,7 @@ def row(name, *values):
 
 
 def measure(tutorial, X_train, X_test, epochs_scale, verbose):
-    """Print what the tutorial's recipe and our defaults reach."""
+    """Print the losses of the tutorial's recipe and of our defaults."""
     n_epochs = max(1, round(epochs_scale * tutorial.recipe["max_epochs"]))
     of = "test images" if tutorial.on_test_images else "training"
     print(f"\n{tutorial.name}: {n_epochs} of {tutorial.recipe['max_epochs']} epochs")
@@ -175,7 +176,7 @@ def measure(tutorial, X_train, X_test, epochs_scale, verbose):
         row(name, losses[-1], test_losses[-1], seconds)
         if name == "recipe":
             curve = ", ".join(f"{loss:.4g}" for loss in estimator.loss_curve_[-5:])
-            print(f"    the curve's end: {curve}", flush=True)
+            print(f"    last losses: {curve}", flush=True)
     reached = test_losses if tutorial.on_test_images else losses
     print(f"  recipe ÷ author ({of}): {reached[0] / tutorial.reported:.3f}")
     ratios = losses[1] / losses[0], test_losses[1] / test_losses[0], times[1] / times[0]
@@ -186,7 +187,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_mnist_argument(parser)
     parser.add_argument("--epochs-scale", type=float, default=1.0, metavar="SHARE")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="its beginning")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="start of the name of a tutorial",
+    )
     parser.add_argument("--verbose", type=int, default=1, help="0: no progress bar")
     args = parser.parse_args()
     X_train, _, X_test, _ = load_mnist(args.mnist)

@@ -1,18 +1,19 @@
 """
-=====================================
-Anomalies: what cannot be rebuilt
-=====================================
+==========================================
+Anomaly detection by reconstruction error
+==========================================
 
-An autoencoder rebuilds well what is like its training rows. What it rebuilds badly is unlike
-them: `score_samples`, minus the squared error of each row, is an anomaly score.
+An autoencoder reconstructs rows well if they are like its training rows, and badly if they are not.
+`score_samples`, minus the mean squared error of each row, is therefore an anomaly score.
 """
 
 # %%
-# A digit that was never seen
-# ---------------------------
-# Train on nine of the ten digits, then ask among held-out images for the tenth. The area
-# under the ROC curve is the chance that an image of the new digit has a lower score than another
-# one: 0.5 is guessing. The same for PCA, and for scikit-learn's isolation forest.
+# Detecting a new digit
+# ---------------------
+# Train on nine of the ten digits, then detect the tenth among held-out images. The area under the
+# ROC curve is the probability that an image of the new digit has a lower score than an image of
+# another digit; 0.5 is guessing. PCA and scikit-learn's isolation forest are compared in the same
+# way.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -49,11 +50,11 @@ for digit in range(10):
 print(f"{'mean':>9}" + "".join(f"{np.mean(areas):18.3f}" for areas in auc.values()))
 
 # %%
-# By digit
-# --------
-# Every digit is told better than by PCA. One, nine and six are hardest: they are like others
-# with a stroke moved, and what the network can rebuild it does not find strange. So the code has
-# to be small: one of 64 numbers could copy anything.
+# Results by digit
+# ----------------
+# The autoencoder detects every digit better than PCA. One, nine and six are hardest: they look like
+# other digits with a stroke moved, and the network can reconstruct them. For this reason the code
+# has to be small. With 64 code units the network could copy every image.
 styles = {"PCA": "s--", "autoencoder": "o-", "isolation forest": "^-."}
 colors = {"PCA": "#7f7f7f", "autoencoder": "#1f4e9c", "isolation forest": "#e69f00"}
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
@@ -61,17 +62,17 @@ for name, areas in auc.items():
     ax.plot(range(10), areas, styles[name], color=colors[name], label=name)
 ax.axhline(0.5, color="black", linewidth=0.8, linestyle=":", label="guessing")
 ax.set_xticks(range(10))
-ax.set_xlabel("digit that was never seen")
+ax.set_xlabel("digit left out of training")
 ax.set_ylabel("area under the ROC curve")
 ax.legend(loc="lower center", ncols=2)
 ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# What is strange
-# ---------------
-# The last model has seen no nine. The images that it rebuilds worst, of all held-out ones, and what
-# it makes of them:
+# The most anomalous images
+# -------------------------
+# The last model was trained without nines. These are the held-out images with the lowest scores,
+# and their reconstructions:
 strangest = X_test[np.argsort(autoencoder.score_samples(X_test))[:10]]
 display = ReconstructionDisplay.from_estimators(
     {"autoencoder": autoencoder}, strangest, n_samples=10, image_shape=(8, 8)

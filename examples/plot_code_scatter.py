@@ -1,17 +1,17 @@
 """
 ==========================
-Digits on two numbers each
+Digits as two-number codes
 ==========================
 
-Images of 64 pixels, each encoded as a point in the plane and coloured by its digit: by PCA and by
-the autoencoder. Neither has seen a label.
+PCA and the autoencoder encode images of 64 pixels as points in the plane, which are coloured by
+their digit. Neither of the two uses the labels.
 """
 
 # %%
 # Two maps
 # --------
-# How well a map keeps digits apart is told by its neighbourhoods: the accuracy of a classifier
-# that asks the five nearest training points of each test image.
+# The accuracy of a classifier that uses the five nearest training points of each test image
+# measures how well a map separates the digits.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -38,7 +38,7 @@ for ax, (name, reducer) in zip(axes, reducers.items(), strict=True):
 plt.show()
 
 # %%
-# The autoencoder pulls most digits into groups of their own. It is no method made for maps: unlike
-# t-SNE it does not ask who is near whom, distances between groups mean little, and points
-# of different digits still mix in the middle. In return it encodes new images and decodes
-# any point of the plane.
+# The autoencoder separates most digits into groups of their own. It is not made for maps: unlike
+# t-SNE it does not optimise neighbourhoods, distances between groups mean little, and points of
+# different digits still mix in the middle. But it can encode new images and decode any point of the
+# plane.

@@ -3,16 +3,16 @@
 Colour for a grey picture
 ==============================
 
-An autoencoder that restores coloured patches from grey ones colours a picture. It learns from
-the left half of each of scikit-learn's two sample pictures and colours the right half, which it
-has not seen.
+A denoising autoencoder that restores coloured patches from grey ones can colour a picture. Here it
+is trained on the left half of each of scikit-learn's two sample pictures, and colours the right
+half.
 """
 
 # %%
 # Patches of the left half
 # ------------------------
-# A row holds a patch of 8 x 8 pixels in the order (channel, height, width). No labels are
-# needed: `Grayscale` makes the grey patches from the coloured ones, batch by batch.
+# A row holds a patch of 8 x 8 pixels in the order (channel, height, width). Training needs no
+# labels: `Grayscale` turns coloured patches into grey ones, batch by batch.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_images
@@ -37,11 +37,11 @@ def to_picture(rows, size):
 
 
 # %%
-# The right half: grey in, coloured out
-# -------------------------------------
-# Brightness alone tells flower from leaves, and the network, unlike its linear start, can use
-# that. Where it does not, as in a sky that is paler on the right than on the left, the colour
-# is a guess: the grey picture is then closer to the truth than the coloured one.
+# Colouring the right half
+# ------------------------
+# Brightness alone distinguishes the flower from the leaves. The network can use that, unlike its
+# linear start. In a sky that is paler on the right than on the left, brightness is not enough and
+# the colour is a guess. There the grey picture is closer to the original than the coloured one.
 halves = []
 print(f"{'PSNR in dB':12}{'grey':>8}{'linear':>8}{'coloured':>10}")
 for name, picture in zip(("china", "flower"), load_sample_images().images, strict=True):

@@ -1,11 +1,10 @@
 """
-================================
-Some columns of a mixed table
-================================
+==================================
+Encoding some columns of a table
+==================================
 
-A table with a category, plain measurements and a group of related ones. Only the related ones go
-through the autoencoder; a `ColumnTransformer` puts everything together again, as a pandas
-data frame.
+The table has a category, single measurements and a group of related measurements. Only the related
+ones go through the autoencoder. A `ColumnTransformer` joins all columns to one pandas data frame.
 """
 
 # %%
@@ -31,9 +30,10 @@ blood = [f"s{i}" for i in range(1, 7)]
 print(X.head(3).to_string())
 
 # %%
-# Blood values to three numbers
-# -----------------------------
-# Each group of columns has its own treatment. With `set_output` the result is a data frame.
+# Encoding the blood values
+# -------------------------
+# Each group of columns has its own transformer; the six blood values become three code units. With
+# `set_output` the result is a data frame.
 columns = ColumnTransformer(
     [
         ("blood", Pipeline([("scale", StandardScaler()), ("reduce", PCA())]), blood),
@@ -46,10 +46,10 @@ columns.set_params(blood__reduce=AutoencoderTransformer(3, random_state=0))
 print(columns.fit_transform(X).head(3).round(2).to_string())
 
 # %%
-# What is best for the prediction
-# -------------------------------
-# A search over the reducer of the blood values and its code size, by how well ridge regression
-# predicts the disease's progression a year later.
+# Searching for the best reducer
+# ------------------------------
+# A grid search over the reducer of the blood values and its code size. The score is R² of a ridge
+# regression that predicts the progression of the disease a year later.
 model = make_pipeline(columns, RidgeCV(np.logspace(-2, 3, 6)))
 reduce = "columntransformer__blood__reduce"
 grid = {
@@ -61,8 +61,9 @@ best = {name.split("__", 2)[-1]: str(value) for name, value in search.best_param
 print(f"\nbest: {best}, R² {search.best_score_:.3f}")
 
 # %%
-# On 442 rows there is little that the autoencoder could tell from luck: it is PCA or nearly so,
-# and the curves lie on each other. That is the point of its start: nothing was lost by trying.
+# On 442 rows the autoencoder can hardly distinguish an improvement from chance. It is PCA or nearly
+# so, and the two curves coincide. This is the purpose of the linear start: trying the autoencoder
+# costs no accuracy.
 r2 = search.cv_results_["mean_test_score"].reshape(2, -1)
 sizes = grid[f"{reduce}__n_components"]
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")

@@ -1,19 +1,19 @@
 """
-=============================================
-Beyond PCA: the same code size, less is lost
-=============================================
+=========================================
+Comparison with PCA at equal code sizes
+=========================================
 
-scikit-learn's digits, 8 x 8 pixels, through codes of 2 to 32 numbers. For each size: how
-much of the held-out images' variance the code keeps, and how well a classifier reads it. PCA is
-where the autoencoder starts; both see the same folds.
+PCA and the autoencoder encode scikit-learn's digits, 8 x 8 pixels, with 2 to 32 code units. For
+each size the example shows how much of the variance of held-out images the code keeps, and how
+accurate a classifier is on it. Both reducers use the same folds.
 """
 
 # %%
-# One call
-# --------
-# `code_size_curve` cross-validates any reducers over code sizes, here with two processes. R² of
-# the reconstruction is, for PCA, the share of the variance that its components explain. What
-# reads the codes is a logistic regression, unless another classifier is given.
+# Computing the curves
+# --------------------
+# `code_size_curve` cross-validates any reducers over code sizes, here with two processes. For PCA,
+# R² of the reconstruction is the share of the variance that its components explain. The classifier
+# is a logistic regression, unless another one is given.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -27,26 +27,26 @@ curve = code_size_curve(reducers, X, y, n_components=[2, 4, 8, 16, 32], cv=3, n_
 
 print(f"{'code size':>9}   {'R², held out':^21}   {'accuracy':^21}")
 print(f"{'':9}   {'PCA':>9} {'autoencoder':>11}   {'PCA':>9} {'autoencoder':>11}")
-r2 = curve.reconstruction_score.mean(axis=2)  # of each reducer and code size, over the folds
+r2 = curve.reconstruction_score.mean(axis=2)  # by reducer and code size, mean over the folds
 accuracy = curve.classifier_score.mean(axis=2)
 for j, size in enumerate(curve.n_components):
     row = *r2[:, j], *accuracy[:, j]
     print("{:9}   {:9.3f} {:11.3f}   {:9.3f} {:11.3f}".format(size, *row))
 
 # %%
-# As curves
-# ---------
-# The gain is largest where the code is small. It shrinks where PCA already keeps nearly
-# all, and the classifier, itself linear, then has nothing more to gain. The bands are one
+# Plotting the curves
+# -------------------
+# The gain is largest for small codes. It is small where PCA already keeps nearly all of the
+# variance. There the classifier, which is linear itself, gains nothing more. The bands are one
 # standard deviation over the folds.
 display = CodeSizeCurveDisplay(curve).plot()
 display.figure_.suptitle("Digits: 64 pixels through a small code")
 plt.show()
 
 # %%
-# What it costs
-# -------------
-# A fit takes seconds where PCA takes milliseconds. To encode rows takes milliseconds for both.
+# Time
+# ----
+# A fit takes seconds, where PCA takes milliseconds. Encoding rows takes milliseconds with both.
 seconds = curve.fit_time.mean(axis=(1, 2)), curve.transform_time.mean(axis=(1, 2))
 for name, fit, transform in zip(curve.estimators, *seconds, strict=True):
     print(f"{name:12} fit {fit:7.3f} s, transform {transform:7.4f} s")

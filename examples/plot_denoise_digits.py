@@ -1,18 +1,19 @@
 """
-==================================
-Digits out of noise, three ways
-==================================
+=====================================
+Denoising digits with three methods
+=====================================
 
-scikit-learn's digits under Gaussian noise of 0.3 (pixels go from 0 to 1), restored by PCA,
-by kernel PCA and by the denoising autoencoder: the counterpart of scikit-learn's own example
-"Image denoising using kernel PCA". All three are fitted to the same clean images.
+PCA, kernel PCA and the denoising autoencoder restore scikit-learn's digits from Gaussian noise of
+0.3, where pixels are in [0, 1]. All three are fitted to the same clean images. scikit-learn has a
+similar example, "Image denoising using kernel PCA".
 """
 
 # %%
-# Rivals at their best
-# --------------------
-# How much PCA and kernel PCA should keep depends on the noise. A grid search finds it without
-# labels: the scorer corrupts images that were held out, restores them and compares.
+# Tuning PCA and kernel PCA
+# -------------------------
+# The best number of components for PCA and kernel PCA depends on the noise. A grid search finds it
+# without labels: the scorer corrupts held-out images, restores them and compares them with the
+# originals.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, KernelPCA
@@ -45,10 +46,10 @@ fitted = {
 }
 
 # %%
-# What is left of the noise
-# -------------------------
-# The autoencoder halves the error of PCA. It knows from its linear start how far to
-# trust each component, and learns from fresh noise in each batch what digits look like.
+# Errors of the restored images
+# -----------------------------
+# The autoencoder halves the error of PCA. Its linear start shrinks each component according to its
+# share of noise, and training on new noise in each batch teaches it what digits look like.
 restored = {"noisy": X_noisy}
 for name, estimator in fitted.items():
     restored[name] = estimator.inverse_transform(estimator.transform(X_noisy))
@@ -61,7 +62,7 @@ for name, images in restored.items():
 # %%
 # The first images of the test set
 # --------------------------------
-# From top to bottom: the clean images, those under noise, and what each makes of the latter.
+# From top to bottom: the clean images, the noisy images, and the restoration by each method.
 labels = {name: f"{name}\nerror {errors[name]:.4f}" for name in fitted}
 display = ReconstructionDisplay(
     {

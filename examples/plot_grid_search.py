@@ -1,18 +1,18 @@
 """
-=========================================================
-One search: code size, layers, units, loss, and PCA too
-=========================================================
+======================================================
+Grid search over code size, layers, units and loss
+======================================================
 
-Four hyperparameters matter in an autoencoder: the size of the code, the number of layers,
-the units in a layer, and the loss. One `GridSearchCV` over a pipeline with a classifier finds
-them, with PCA among the candidates, on scikit-learn's digits.
+Four hyperparameters of an autoencoder matter: the size of the code, the number of layers, the
+number of units per layer, and the loss. One `GridSearchCV` over a pipeline with a classifier
+searches them on scikit-learn's digits, with PCA among the candidates.
 """
 
 # %%
-# The pipeline and what is searched
-# ---------------------------------
-# Number of layers and units a layer are one parameter, as in scikit-learn's `MLPClassifier`:
-# `hidden_layer_sizes`. The reducer itself is a parameter of the pipeline, so that PCA competes
+# The pipeline and the grid
+# -------------------------
+# As in scikit-learn's `MLPClassifier`, one parameter holds the number of layers and their units:
+# `hidden_layer_sizes`. The reducer itself is a parameter of the pipeline. PCA is therefore compared
 # with the same classifier, the same folds and the same code sizes.
 import itertools
 
@@ -55,11 +55,11 @@ print(f"its accuracy: {search.best_score_:.3f} in cross-validation, ", end="")
 print(f"{search.score(X_test, y_test):.3f} on test images")
 
 # %%
-# What each hyperparameter does
-# -----------------------------
-# The code size decides most. The smaller the code, the more the autoencoder gains on PCA, and
-# the more a second layer helps; with 8 numbers for the classifier to read, one layer is enough
-# and the worst candidates are no better than PCA.
+# The effect of each hyperparameter
+# ---------------------------------
+# The code size has the largest effect. The smaller the code, the more the autoencoder gains over
+# PCA, and the more a second layer helps. With 8 code units one layer is enough, and the worst
+# candidates are no better than PCA.
 names = ["hidden_layer_sizes", "loss", "n_components"]
 accuracy = {
     tuple(params.get(f"reduce__{name}") for name in names): mean
@@ -83,9 +83,9 @@ for network, means in zip(networks, ours.mean(axis=2), strict=True):
     print(f"{len(network):9} {network[0]:8}   {text}")
 
 # %%
-# As pictures
-# -----------
-# Left every candidate, right what network and loss add, averaged over the code sizes.
+# Plots
+# -----
+# Left: every candidate. Right: the effect of network and loss, averaged over the code sizes.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 places = np.arange(len(code_sizes))
 markers = {"squared_error": "o", "absolute_error": "^"}

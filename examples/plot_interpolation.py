@@ -1,17 +1,19 @@
 """
-=======================
-Walks between two codes
-=======================
+===================================
+Interpolation between two codes
+===================================
 
-What lies between two images? Half-way between the codes of a 2 and a 7 there may be a digit, or
-one drawn over the other. And what does each number of the code do by itself?
+What does the decoder make of codes between those of two images? Half-way between the codes of a 2
+and a 7 there may be a digit, or one digit drawn over the other. The last plot shows the effect of
+each code unit by itself.
 """
 
 # %%
 # From one image to another
 # -------------------------
-# The codes between are equal steps on the straight line; decoded they are a straight line of
-# images for PCA, which only fades one digit into the other, and a curved one for the autoencoder.
+# The codes are equal steps on the straight line between the codes of the two images. PCA decodes
+# them to a straight line of images, which only fades one digit into the other. The autoencoder
+# decodes them to a curve.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -35,10 +37,11 @@ plt.show()
 # %%
 # Is the middle a digit?
 # ----------------------
-# Over 200 pairs of different digits: how far the image half-way is from the nearest image of the
-# training set, and for comparison how far reconstructions and held-out images themselves are.
-# The autoencoder's middle is nearer to an image than PCA's, but it moves farther from what lies at
-# its own ends: a straight line of codes does not keep to the digits.
+# For 200 pairs of different digits, compute the distance of the half-way image to the nearest
+# training image. For comparison, compute it for the reconstructions and the held-out images too.
+# The half-way image of the autoencoder is nearer to a training image than that of PCA. But its
+# distance exceeds that of its own reconstructions by more: the straight line between two codes
+# leaves the region of the digits.
 first, second = np.random.RandomState(0).randint(len(X_test), size=(2, 400))
 different = np.flatnonzero(y_test[first] != y_test[second])[:200]
 print(f"{'distance to the nearest image':30}{'half-way':>10}{'reconstructed':>15}{'held out':>10}")
@@ -53,11 +56,11 @@ for name, reducer in reducers.items():
     print(f"{name:30}{distances[0]:10.1f}{distances[1]:15.1f}{held_out:10.1f}")
 
 # %%
-# Each number by itself
-# ---------------------
-# From the code of one image, each number moves two standard deviations to both sides. Nothing in
-# the training asks the numbers to mean something one by one; what they do is a mixture of
-# strokes, and not the same from another image.
+# The effect of each code unit
+# ----------------------------
+# Starting from the code of one image, each code unit is varied by two standard deviations to both
+# sides. Training does not require single units to have a meaning. Each of them changes several
+# strokes at once, and its effect differs from image to image.
 traversal = CodeTraversalDisplay.from_estimator(
     reducers["autoencoder"], X_test, row=0, components=range(4), image_shape=(8, 8)
 )

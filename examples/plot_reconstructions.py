@@ -1,17 +1,17 @@
 """
-========================================
-What eight numbers remember of a digit
-========================================
+==========================================
+Reconstructions from eight code units
+==========================================
 
-Images of 64 pixels, encoded in 8 numbers and decoded again: by PCA, by the autoencoder, and by a
-textbook autoencoder without the linear path. Then rows that are no images.
+PCA, the autoencoder and a textbook autoencoder without the linear path encode images of 64 pixels
+as 8 numbers and decode them again. The second part shows rows that are not images.
 """
 
 # %%
 # Images
 # ------
-# `ReconstructionDisplay` puts reconstructions under the originals. All reducers have the same
-# code size and the same training images; those drawn were held out.
+# `ReconstructionDisplay` draws reconstructions under the originals. All reducers have the same code
+# size and the same training images; the images in the plot were held out.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -36,14 +36,14 @@ display = ReconstructionDisplay.from_estimators(reducers, X_test, n_samples=10, 
 plt.show()
 
 # %%
-# PCA blurs strokes and leaves shadows where there is paper. The textbook network draws digits,
-# though not always the right one. `clip=True` keeps pixels between black and white.
+# PCA blurs strokes and leaves shadows on the background. The textbook network draws clear digits,
+# but not always the right one. `clip=True` keeps pixels between black and white.
 #
 # Rows of a table
 # ---------------
-# Without `image_shape` rows are lines over the features. The wines are 178 rows of 13 measurements,
-# standardised. On so few rows the autoencoder mostly finds nothing beyond PCA that it could tell
-# from luck, and then is PCA: `best_epoch_` 0 says so.
+# Without `image_shape`, rows are drawn as lines over the features. The wines are 178 rows of 13
+# standardised measurements. On so few rows the autoencoder mostly finds no improvement that it can
+# distinguish from chance. It then is PCA, and `best_epoch_` is 0.
 X_wine = StandardScaler().fit_transform(load_wine().data)
 X_wine_train, X_wine_test = train_test_split(X_wine, random_state=0)
 pca = PCA(3, random_state=0).fit(X_wine_train)

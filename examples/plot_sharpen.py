@@ -1,18 +1,18 @@
 """
-==================================
-Detail for a coarse picture
-==================================
+==============================
+Sharpening a coarse picture
+==============================
 
-An autoencoder that restores patches from their blocks of 4 x 4 pixels, a sixteenth of the
-numbers, sharpens a picture. It learns from the left half of each of scikit-learn's two sample
-pictures and sharpens the right half, which it has not seen.
+A denoising autoencoder that restores patches from the means of their blocks of 4 x 4 pixels can
+sharpen a picture. The blocks have a sixteenth of the numbers. Here it is trained on the left half
+of each of scikit-learn's two sample pictures, and sharpens the right half.
 """
 
 # %%
 # Patches of the left half
 # ------------------------
-# A row holds a patch of 8 x 8 pixels in the order (channel, height, width). `Downscale` makes
-# the coarse patches from the fine ones: each block becomes its mean.
+# A row holds a patch of 8 x 8 pixels in the order (channel, height, width). `Downscale` makes the
+# coarse patches from the fine ones: every pixel of a block becomes the mean of the block.
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -50,12 +50,12 @@ def to_picture(rows, grid):
 
 
 # %%
-# The right half: coarse in, sharp out
-# ------------------------------------
-# Here little is left to learn beyond the best linear map, which the autoencoder starts at, and
-# the defaults would return just that. More rows, a lower rate and no weight decay do better: edges
-# are straighter than the linear map draws them. The leaves of a tree, finer than a
-# block, no one can know.
+# Sharpening the right half
+# -------------------------
+# Little can be learned beyond the best linear map, at which the autoencoder starts; the default
+# parameters would return just that map. More rows, a lower learning rate and no weight decay give a
+# better result: edges are straighter than with the linear map. Details finer than a block, such as
+# the leaves of a tree, cannot be restored.
 halves = []
 print(f"{'PSNR in dB':12}{'coarse':>8}{'linear':>8}{'sharpened':>11}")
 for name, picture in zip(("china", "flower"), load_sample_images().images, strict=True):
@@ -84,7 +84,7 @@ for name, picture in zip(("china", "flower"), load_sample_images().images, stric
     print("{:12}{:8.1f}{:8.1f}{:11.1f}".format(name, *ratios), flush=True)
 
 # %%
-# Cut out: the pavilion above the lake, and the edge of the flower.
+# Two details: the pavilion above the lake, and the edge of the flower.
 details = np.s_[180:340, :130], np.s_[100:260, 0:130]
 figure, axes = plt.subplots(2, 3, figsize=(8, 7.4), layout="constrained")
 for row, pictures, detail in zip(axes, halves, details, strict=True):

@@ -1,17 +1,17 @@
 """
-==============================
-Text, a sparse table of words
-==============================
+==================================
+Text as a sparse table of words
+==================================
 
-The paragraphs of SciPy's own documentation as rows, its words as columns: a sparse matrix, of
-which the autoencoder makes only a batch at a time dense. How well do a few numbers a paragraph tell
-which part of SciPy it is about?
+The rows are paragraphs of SciPy's documentation and the columns are words. The table is a sparse
+matrix, of which the autoencoder makes only one batch at a time dense. How accurately do a few code
+units per paragraph predict which part of SciPy it describes?
 """
 
 # %%
 # The table
 # ---------
-# Every paragraph of the docstrings of five packages, which come with scikit-learn, by TF-IDF.
+# Every paragraph of the docstrings of five SciPy packages, encoded by TF-IDF.
 import importlib
 import inspect
 
@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.inspection import CodeScatterDisplay
 
-paragraphs = {}  # the package of each; what several say is that of the last
+paragraphs = {}  # the package of each paragraph; if several have it, the last one
 for name in ["signal", "stats", "optimize", "linalg", "interpolate"]:
     package = importlib.import_module(f"scipy.{name}")
     for thing in [getattr(package, public) for public in package.__all__]:
@@ -43,10 +43,10 @@ density = X_train.nnz / (X_train.shape[0] * X_train.shape[1])
 print(f"{X_train.shape[0]} x {X_train.shape[1]}, {density:.1%} not zero")
 
 # %%
-# Few numbers a paragraph
+# Accuracy of small codes
 # -----------------------
-# `~sklearn.decomposition.TruncatedSVD` is what PCA is for sparse tables (latent semantic analysis).
-# The code is read by the ten nearest neighbours.
+# `~sklearn.decomposition.TruncatedSVD` is the counterpart of PCA for sparse tables (latent semantic
+# analysis). The classifier on the codes uses the ten nearest neighbours.
 
 
 def accuracy(reducer):
@@ -54,7 +54,7 @@ def accuracy(reducer):
     return neighbours.fit(X_train, y_train).score(X_test, y_test)
 
 
-print(f"{'numbers':>8}{'TruncatedSVD':>14}{'autoencoder':>13}")
+print(f"{'units':>8}{'TruncatedSVD':>14}{'autoencoder':>13}")
 reducers = {}
 for n_components in (2, 4, 8):
     reducers = {
@@ -65,8 +65,8 @@ for n_components in (2, 4, 8):
     print(f"{n_components:8}{svd:14.3f}{autoencoder:13.3f}")
 
 # %%
-# In the plane
-# ------------
+# Codes in the plane
+# ------------------
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
 for ax, (name, reducer) in zip(axes, reducers.items(), strict=True):
     reducer = reducer.set_params(n_components=2).fit(X_train)
@@ -75,7 +75,8 @@ for ax, (name, reducer) in zip(axes, reducers.items(), strict=True):
 plt.show()
 
 # %%
-# Two numbers are few for text, and both maps have a heap in the middle; in that of the
-# autoencoder signal processing and linear algebra come out of it, and it is read better up to 8
-# numbers. Its limit: with 16 and more it finds nothing beyond PCA that it can tell from luck, and
-# `~sklearn.decomposition.TruncatedSVD` is there in a hundredth of the time.
+# Two code units are few for text, and both maps have a dense cluster in the middle. In the map of
+# the autoencoder, signal processing and linear algebra are separate from it. Up to 8 code units,
+# the classifier is more accurate on the codes of the autoencoder. With 16 or more, the autoencoder
+# finds no improvement over PCA that it can distinguish from chance, and
+# `~sklearn.decomposition.TruncatedSVD` takes a hundredth of the time.

@@ -2,35 +2,37 @@
 
 from ._base import BaseAutoencoder
 
-# From here on a second hidden layer still reconstructs better, but its codes are read worse.
+# From this code size on, a second hidden layer still lowers the reconstruction error, but
+# classifiers are less accurate on its codes.
 N_COMPONENTS_FOR_ONE_LAYER = 8
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """An autoencoder that starts where PCA ends.
+    """Autoencoder that starts as PCA.
 
-    An autoencoder [1]_ encodes rows in a few numbers and decodes them again. Its network is a
-    linear path that starts as the PCA of X plus a nonlinear correction that starts at zero.
-    With ``u = (X - mean_) / scale_`` it computes::
+    An autoencoder [1]_ encodes each row of X as a code of `n_components` numbers and decodes
+    the code to reconstruct the row. This network is the sum of a linear path, which starts as
+    the PCA of X, and a nonlinear correction, which starts at zero. It computes::
 
+        input   u = (x - mean_) / scale_
         code    z = scale_ (W u + f(u))
-        output  û = V z / scale_ + g(z / scale_)
+        output  û = V z / scale_ + g(z / scale_),   x̂ = scale_ û + mean_
 
-    where f and g are networks: dense, convolutional or your own. Before the first step
-    `transform` and `inverse_transform` are those of `sklearn.decomposition.PCA`; training
-    improves on them, and what it ends with replaces the start only if that is clearly better
-    on rows held out. On data too small to learn from the result is exactly PCA.
+    W and V are matrices; f and g are networks: dense, convolutional or custom. Before the first
+    gradient step, `transform` and `inverse_transform` equal those of
+    `sklearn.decomposition.PCA`. The trained network replaces this start only if its loss on
+    held-out rows is clearly lower. If X is too small to learn from, the result is exactly PCA.
 
     Parameters
     ----------
     n_components : int, float or None, default=None
-        Size of the code. A float in (0, 1) asks for the fewest components with which the
+        Number of code units. A float in (0, 1) selects the fewest components with which the
         linear start explains that share of the variance, as in PCA. None is
         min(32, n_features). May exceed n_features.
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none. "auto" is (512, 256) where the code has fewer than 8 numbers, else (512,).
+        none. "auto" is (512, 256) for fewer than 8 code units, else (512,).
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
         Activation of the hidden layers.
@@ -40,121 +42,126 @@ class AutoencoderTransformer(BaseAutoencoder):
         Activation of the code.
 
     output_activation : {"identity", "logistic", "tanh", "relu"}, default="identity"
-        Activation of the output. With another than "identity" the network sees and
-        returns X itself: nothing is centred or scaled, and X should be in its range. For
-        "binary_cross_entropy" "logistic" is the same as "identity".
+        Activation of the output. Unless it is "identity", the network receives and returns X
+        itself: X is neither centred nor scaled, and should lie in the range of the activation.
+        For "binary_cross_entropy", "logistic" is the same as "identity".
 
     conv_filters : array-like of int or int, default=()
-        Filters of convolutional blocks in front of the dense layers. A block is a convolution
-        of 3 by 3 pixels, the activation and a maximum over 2 by 2 pixels, which halves height
-        and width, rounded up. The decoder mirrors the blocks: nearest-neighbour upsampling to
-        the size before, then a convolution. ``()`` for none.
+        Filters of the convolutional blocks, which come before the dense layers. A block is a
+        3 by 3 convolution, the activation and 2 by 2 max pooling, which halves height and
+        width, rounding up. The decoder mirrors the blocks: nearest-neighbour upsampling to
+        the previous size, then a convolution. ``()`` for none.
 
     image_shape : array-like of three int or None, default=None
-        Channels, height and width of the image that a row of X holds in C order; needed with
-        `conv_filters`, and taken by the Displays of `sklearn_ae.inspection`. One of them may be
-        -1 and is then inferred, as in `numpy.reshape`: ``(1, 1, -1)`` is for signals.
+        Channels, height and width of the image that each row of X holds in C order. Required
+        with `conv_filters`; also used by the Displays of `sklearn_ae.inspection`. One of the
+        three may be -1 and is then inferred, as in `numpy.reshape`: ``(1, 1, -1)`` is for
+        signals.
 
     encoder : callable or None, default=None
-        Factory of a custom network in place of the encoder's hidden layers and convolutions:
-        ``encoder(n_features, n_components)`` returns a new `torch.nn.Module` that maps float32
-        tensors (n, n_features) to (n, n_components). A module class will do, a module will
-        not. It gets u and is f; what it returns is multiplied by a trained factor for each
-        code unit that starts at zero. Without the linear path it is the encoder, up to
-        `code_activation`. To pickle the estimator, the factory has to be importable. Fits
-        with custom networks run one at a time in threads: they draw from torch's global
-        generator, which is seeded for them and put back.
+        Factory of a custom network that replaces the hidden layers and convolutions of the
+        encoder: ``encoder(n_features, n_components)`` returns a new `torch.nn.Module` that maps
+        float32 tensors of shape (n, n_features) to (n, n_components). Pass a class or a
+        function, not a module instance. The network receives u and plays the part of f: each
+        of its outputs is multiplied by a trainable factor that starts at zero. Without the
+        linear path the network is the whole encoder, followed by `code_activation`. To pickle
+        the estimator, the factory must be importable. In threads, fits with custom networks
+        run one at a time: they draw from torch's global generators, which are seeded for the
+        fit and restored afterwards.
 
     decoder : callable or None, default=None
-        The same for the decoder, g: ``decoder(n_components, n_features)``. It gets codes
-        divided by their size in the start, without the linear path the codes themselves. For
-        "binary_cross_entropy" it returns logits.
+        Factory of a custom network for the decoder, g: ``decoder(n_components, n_features)``,
+        as for `encoder`. The network receives the codes divided by their root mean square at
+        the start, or the codes themselves without the linear path. For "binary_cross_entropy"
+        it returns logits.
 
     linear_start : {"auto", True, False}, default="auto"
-        Whether the network has the linear path. "auto": where the code and the output are
-        linear; for "binary_cross_entropy" it leads to logits, slope · (x̂ - ½) with the slope
-        that suits X best. True: the same, but an error where the start is not x̂ itself.
-        False: the textbook autoencoder with the initialisation of He et al. [2]_ or
-        Glorot and Bengio [3]_, whichever suits the activation.
+        Whether the network has the linear path. "auto": if the code and the output are linear.
+        For "binary_cross_entropy" the linear path computes logits and starts at
+        slope · (x̂ - ½), with the slope that minimises the cross-entropy. True: as "auto", but
+        raise an error if the network cannot start at x̂ itself. False: a textbook autoencoder
+        with the initialisation of He et al. [2]_ or Glorot and Bengio [3]_, depending
+        on the activation.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             default="squared_error"
-        What is minimised. "huber" is quadratic for errors up to `scale_` and linear
-        beyond. "binary_cross_entropy" needs X in [0, 1]; the decoder then returns logits
-        and `inverse_transform` probabilities.
+        Loss to minimise. "huber" is quadratic for errors up to `scale_` and linear beyond.
+        "binary_cross_entropy" needs X in [0, 1]; the decoder then returns logits and
+        `inverse_transform` returns probabilities.
 
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
-        "sgd" has a Nesterov momentum of 0.9.
+        Optimizer. "sgd" uses Nesterov momentum of 0.9.
 
     learning_rate : float, default=0.008
-        Peak of the schedule.
+        Learning rate at the peak of the schedule.
 
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
-        Of the learning rate over the steps of `max_epochs`. "one_cycle" rises and falls
-        along cosines [4]_. To set the rate by a callback of skorch's, use "constant".
+        Learning rate schedule over the steps of `max_epochs`. "one_cycle" rises and falls along
+        cosines [4]_; "cosine" only falls. Use "constant" if a skorch callback sets the
+        learning rate.
 
     weight_decay : float or "auto", default="auto"
-        L2 penalty of the optimizer on f and g; it draws them towards zero, that is the
-        network towards the linear path, which has none. "auto" is 0.3 / n_samples with
-        the linear path and 0 without.
+        L2 penalty of the optimizer. With the linear path it applies to f and g only, and so
+        shrinks the network towards its linear path. "auto" is 0.3 / n_samples with the linear
+        path and 0 without it.
 
     batch_size : int or "auto", default="auto"
-        Rows a step. "auto" is n_samples / 100, at least 64 and at most 200, and more only
-        where an epoch would have more than 1,200 steps.
+        Rows per training step. "auto" is n_samples / 100, but at least 64 and at most 200, and
+        more only if an epoch would otherwise have more than 1,200 steps.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" makes at most 1,200 steps: 1,200 divided by
-        the number of batches in n_samples, at least 1 and at most 200. 0 leaves the start
-        untrained.
+        Passes over the training rows. "auto" allows at most 1,200 steps: it is 1,200 divided
+        by the number of batches in n_samples, but at least 1 and at most 200. 0 keeps the
+        untrained start.
 
     early_stopping : bool, default=True
-        Hold out `validation_fraction` of the rows, stop after `n_iter_no_change` epochs
-        without improvement and end with the best epoch. With the linear start, epoch 0
-        is what it ends with unless the best later epoch has a lower loss on the held-out
-        rows by a paired one-sided t-test at the level of 0.001. Without early stopping the
-        last epoch is kept, with no comparison.
+        Hold out `validation_fraction` of the rows, stop after `n_iter_no_change` epochs without
+        improvement, and keep the weights of the best epoch. With the linear start, the best
+        epoch replaces epoch 0 only if its loss on the held-out rows is lower by a paired
+        one-sided t-test at the level of 0.001. Without early stopping the weights of the last
+        epoch are kept, and are not compared with the start.
 
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping.
 
     n_iter_no_change : int, default=30
-        Epochs without an improvement of at least `tol` after which training stops.
+        Stop after this many epochs without an improvement of at least `tol`.
 
     tol : float, default=0.0001
-        Improvement that counts, in the loss of ``X / scale_``.
+        Smallest decrease that counts as an improvement, in the loss of ``X / scale_``.
 
     clip : bool, default=False
-        Clip what `inverse_transform` and `reconstruct` return to the range that each
-        feature had in `fit`, or in all calls of `partial_fit`. Training then counts no error
-        that clipping takes away, and learns the others better: worth setting wherever many
-        values are at a bound, as the pixels of a drawing are. "binary_cross_entropy" has its
-        bounds anyway.
+        Clip the results of `inverse_transform` and `reconstruct` to the range of each feature
+        in `fit`, or in all calls of `partial_fit`. Training then ignores errors that clipping
+        removes, and reduces the other errors further. Useful if many values are at a bound, as
+        the background pixels of drawings are. Reconstructions with "binary_cross_entropy" are
+        in [0, 1] in any case.
 
     warm_start : bool, default=False
-        Continue from the last `fit`: weights, `n_components_`, `mean_` and `scale_` stay,
-        and epoch 0 is what the estimator was before. Parameters that shape the network may
-        not change.
+        Continue from the last `fit`: weights, `n_components_`, `mean_` and `scale_` are kept,
+        and epoch 0 is the previous model. Parameters that shape the network may not change.
 
     device : str, default="auto"
-        A torch device. "auto" is CUDA where present, else the CPU.
+        Torch device. "auto" is CUDA if available, else the CPU.
 
     precision : {"float32", "bfloat16"}, default="float32"
-        Of the products and convolutions in training. "bfloat16" is faster on GPUs and CPUs that
-        compute in it, and slower elsewhere. The start, the losses of held-out rows and all that
-        the fitted estimator returns are computed in float32.
+        Precision of the matrix products and convolutions in training steps. "bfloat16" is
+        faster on GPUs and CPUs that support it, and slower elsewhere. The start, the losses on
+        held-out rows and all results of the fitted estimator are computed in float32.
 
     data_parallel : bool, default=False
-        Whether all processes of `torch.distributed`'s default group fit together, each with its
-        share of every batch. All are given the whole of X and end with the same weights; where
-        nothing is drawn in training, those are one process's up to rounding. See
-        :doc:`/user_guide/beyond_one_machine`.
+        Experimental, until it has run on two GPUs. Whether all processes of
+        `torch.distributed`'s default group fit one model together, each on its share of every
+        batch. Each process passes the whole of X, and all end with the same weights. These
+        equal the weights of a single process up to rounding, unless training draws random
+        numbers within a batch, as for dropout. See :doc:`/user_guide/beyond_one_machine`.
 
     random_state : int, RandomState instance or None, default=None
-        Determines the split, the order of the rows and the initial weights. With an int
-        the start is that of ``PCA(n_components, random_state=random_state)``.
+        Determines the held-out rows, the order of the rows and the initial weights. With an
+        int the start is that of ``PCA(n_components, random_state=random_state)``.
 
     verbose : {0, 1, 2}, default=0
-        1: a progress bar over epochs. 2: a line an epoch.
+        1: a progress bar over the epochs. 2: one line per epoch.
 
     net_params : dict or None, default=None
         Further parameters of `skorch.NeuralNet`, such as ``{"callbacks": [...]}`` or
@@ -163,22 +170,22 @@ class AutoencoderTransformer(BaseAutoencoder):
     Attributes
     ----------
     n_components_ : int
-        Size of the code.
+        Number of code units, the size of the code.
 
     n_features_in_ : int
         Number of features seen during `fit`.
 
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X has names that are all strings.
+        Names of the features. Defined only if all feature names of X are strings.
 
     mean_ : ndarray of shape (n_features,)
-        Mean of each feature; zeros where the network sees X itself.
+        Mean of each feature; zeros if the network receives X itself.
 
     scale_ : float
-        Square root of the mean variance of the features; 1 where the network sees X itself.
+        Square root of the mean variance of the features; 1 if the network receives X itself.
 
     net_ : skorch.NeuralNet
-        The trained net.
+        Trained skorch net.
 
     encoder_ : torch.nn.Module
         Maps u of shape (n, n_features) to z of shape (n, n_components).
@@ -187,39 +194,43 @@ class AutoencoderTransformer(BaseAutoencoder):
         Maps z to û.
 
     linear_start_ : bool
-        Whether epoch 0 is the linear start; False in the textbook network and after a warm start.
+        Whether epoch 0 is the linear start. False for the textbook network and after a warm
+        start.
 
     n_iter_ : int
         Number of epochs run.
 
     best_epoch_ : int
-        The epoch whose weights were kept; 0 is the start.
+        Epoch whose weights were kept; 0 is the start.
 
     loss_curve_ : list of float
         Training loss of each epoch, in units of X (for "squared_error": squared units).
 
     validation_loss_curve_ : list of float or None
-        Loss of the held-out rows after each epoch.
+        Loss on the held-out rows after each epoch.
 
     start_loss_ : float or None
-        Loss of the held-out rows before the first epoch: for the linear start, PCA's.
+        Loss on the held-out rows before the first epoch: for the linear start, that of PCA.
 
     best_loss_ : float or None
-        Held-out loss of the epoch that was kept; training loss without held-out rows.
+        Loss of the kept epoch on the held-out rows, or on the training rows if none are held out.
 
     See Also
     --------
     sklearn.decomposition.PCA : The linear start.
-    sklearn.neural_network.MLPRegressor : Fits an autoencoder without access to its code.
+    sklearn.neural_network.MLPRegressor : Can fit an autoencoder, but does not return its code.
 
     Notes
     -----
-    PCA is computed from all rows up to 100,000, from a random sample of that many beyond. With more
-    than 1,000 features, or fewer than ten rows for each, at most 67 million entries of these
-    are used, dense, evenly over the rows; for larger sparse tables PCA's sparse solver uses all
-    100,000 if `n_components` is an int. Training computes in float32, after centring and scaling
-    in float64 where X is of float64 or of integers of 32 bits and more; neither NumPy's nor torch's
-    global random generator is read or advanced.
+    PCA is computed from all rows, or from a random sample of 100,000 rows if there are more.
+    With more than 1,000 features, or fewer than ten rows per feature, these rows are needed as
+    one dense array. It has at most 67 million entries: of a larger sample, only evenly spaced
+    rows are used. For sparse tables beyond that size and an int `n_components`, PCA's sparse
+    solver uses the whole sample instead.
+
+    Training computes in float32. X is centred and scaled before the cast, in float64 if X is
+    float64 or has integers of 32 bits or more. The global random generators of NumPy and torch
+    are neither read nor advanced.
 
     References
     ----------
