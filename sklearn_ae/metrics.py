@@ -1,9 +1,9 @@
 """Scores of reconstructions, for every transformer that can be inverted.
 
 A scorer is a callable ``(estimator, X, y=None) -> float``, the higher the better, to be used as
-`scoring` in `sklearn.model_selection.GridSearchCV` and `cross_validate`. Those here call only
-`transform` and `inverse_transform`, and so compare PCA, KernelPCA with
-``fit_inverse_transform=True``, NMF, autoencoders and pipelines of them. None needs labels.
+`scoring` in `sklearn.model_selection.GridSearchCV` and `cross_validate`. The scorers of this
+module call only `transform` and `inverse_transform`. They can therefore compare PCA, KernelPCA
+with ``fit_inverse_transform=True``, NMF, autoencoders and pipelines of them, without labels.
 """
 
 from dataclasses import dataclass
@@ -25,28 +25,34 @@ __all__ = [
 ]
 
 
-SMALLEST, LARGEST = 1e-100, 1e100  # whose squares, summed, float64 holds
+# Between these limits a sum of squares neither underflows nor overflows in float64.
+_SMALLEST, _LARGEST = 1e-100, 1e100
 
 
 def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
-    """Return the share of the variance of X that its reconstruction keeps, R².
+    """Return R², the share of the variance of X that its reconstruction explains.
 
     Parameters
     ----------
     estimator : fitted transformer
-        With `transform` and `inverse_transform`.
+        It needs `transform` and `inverse_transform`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        What is sparse is made dense, as its reconstruction is.
+        Rows to reconstruct. A sparse matrix is converted to a dense array.
     y : object, default=None
-        Ignored; here for scikit-learn's convention.
+        Ignored. Present for API consistency by convention.
 
     Returns
     -------
     score : float
-        `sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``; for a PCA of X
-        the explained variance ratio. It is in the units of X, also for a pipeline that scales:
-        where features have different units, that of the largest numbers decides, unless X is
-        standardised.
+        `sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``; at most 1. For a
+        PCA fitted on X it is the explained variance ratio. Errors are measured in the units of
+        X, also if the estimator is a pipeline that scales. If the features have different
+        units, those with the largest variance dominate the score: standardise X beforehand.
+
+    Raises
+    ------
+    ValueError
+        If X or its reconstruction has NaN or infinite entries, or their shapes differ.
 
     Examples
     --------
@@ -59,55 +65,68 @@ def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     >>> search.best_params_
     {'n_components': 8}
     """
-    return r2(X, reconstructed(estimator, X))
+    return _compute_r2(X, _reconstruct_rows(estimator, X))
 
 
 def reconstruction_neg_mean_squared_error(estimator, X, y=None):  # noqa: ARG001
-    """Return minus the mean squared error of the reconstruction of X, over all entries.
+    """Return minus the mean squared error of the reconstruction, over all entries of X.
 
     Parameters
     ----------
     estimator : fitted transformer
-        With `transform` and `inverse_transform`.
+        It needs `transform` and `inverse_transform`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        What is sparse is made dense, as its reconstruction is.
+        Rows to reconstruct. A sparse matrix is converted to a dense array.
     y : object, default=None
-        Ignored; here for scikit-learn's convention.
+        Ignored. Present for API consistency by convention.
 
     Returns
     -------
     score : float
-        In squared units of X.
+        At most 0, in squared units of X.
+
+    Raises
+    ------
+    ValueError
+        If X or its reconstruction has NaN or infinite entries, or their shapes differ.
     """
-    return neg_mean_squared_error(X, reconstructed(estimator, X))
+    return _compute_neg_mean_squared_error(X, _reconstruct_rows(estimator, X))
 
 
 @dataclass(frozen=True)
 class RestorationScorer:
     """Scorer of how well an estimator restores X from a corrupted X.
 
-    It corrupts X, restores it by `inverse_transform` of `transform`, and compares with X. So
-    code size and corruption level can be searched without labels.
+    It corrupts X, restores it with `transform` and `inverse_transform`, and compares the result
+    with X. A search can thus choose the code size and the corruption level without labels.
 
     Parameters
     ----------
     corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
-        As in `DenoisingAutoencoder`, as are the next two: what the data that are to be
-        restored will have gone through, whatever the estimator was trained with.
+        Corruption of X before it is scored, as in `DenoisingAutoencoder`. Choose the one you
+        expect in the data to restore; the estimator may have been trained with another.
     corruption_level : float, default=0.5
-        Standard deviation in units of X, or share of the entries; ignored with a callable.
+        Standard deviation of the noise in units of X ("gaussian"), or share of the entries that
+        are replaced. Ignored if `corruption` is a callable.
     corruption_range : (float, float) or None, default=None
-        Lowest and highest value of the corrupted X. For NMF, which takes no negative
-        numbers, it has to start at 0.
+        Lowest and highest value of the corrupted X, to which it is clipped. NMF rejects
+        negative numbers and needs a lowest value of 0. None does not clip.
     metric : {"r2", "neg_mean_squared_error"}, default="r2"
-        What is returned: R² as in `reconstruction_r2`, or minus the mean squared error.
+        The score: R² as in `reconstruction_r2`, or minus the mean squared error as in
+        `reconstruction_neg_mean_squared_error`.
     random_state : int, RandomState instance or None, default=0
-        Determines the corruption; with an int every estimator meets the same.
+        Determines the corruption. With an int, all estimators are scored on the same
+        corrupted X.
 
     Raises
     ------
     ValueError
         If a parameter is outside its range.
+
+    See Also
+    --------
+    reconstruction_r2 : The score without corruption.
+    sklearn_ae.corruption.corrupt : Corrupts X.
 
     Examples
     --------
@@ -130,42 +149,61 @@ class RestorationScorer:
 
     def __post_init__(self):
         check_corruption(self.corruption, self.corruption_level, self.corruption_range)
-        if not isinstance(self.metric, str) or self.metric not in METRICS:
-            raise ValueError(f"metric must be one of {sorted(METRICS)}; got {self.metric!r}.")
+        if not isinstance(self.metric, str) or self.metric not in _METRICS:
+            raise ValueError(f"metric must be one of {sorted(_METRICS)}; got {self.metric!r}.")
 
     def __call__(self, estimator, X, y=None):
-        """Return the score of a fitted estimator on X."""
-        how = {
-            "corruption": self.corruption,
-            "corruption_level": self.corruption_level,
-            "corruption_range": self.corruption_range,
-            "random_state": self.random_state,
-        }
-        X_corrupted = in_the_frame_of(X, corrupt(dense(X), **how))
-        return METRICS[self.metric](X, reconstructed(estimator, X_corrupted))
+        """Return the score of a fitted estimator on X.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            It needs `transform` and `inverse_transform`.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : object, default=None
+            Ignored. Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            The higher, the better.
+        """
+        X_corrupted = corrupt(
+            _to_dense_array(X),
+            corruption=self.corruption,
+            corruption_level=self.corruption_level,
+            corruption_range=self.corruption_range,
+            random_state=self.random_state,
+        )
+        X_restored = _reconstruct_rows(estimator, _match_container(X_corrupted, X))
+        return _METRICS[self.metric](X, X_restored)
 
 
 def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
-    """Return the peak signal-to-noise ratio in decibels, over all entries.
+    """Return the peak signal-to-noise ratio, over all entries.
 
-    It is 10 log10(data_range² / mean squared error), scikit-image's measure of that name.
+    It is 10 log10(data_range² / mean squared error), as
+    `skimage.metrics.peak_signal_noise_ratio` computes it.
 
     Parameters
     ----------
     X_true, X_restored : array-like of the same shape
-        Rows of numbers, or pictures of any shape.
+        Original and restored values: rows of a table or pictures, with any number of
+        dimensions.
     data_range : float, default=None
-        Highest minus lowest possible value. None takes that of `X_true`.
+        Highest minus lowest possible value. None takes the range of `X_true`.
 
     Returns
     -------
     ratio : float
-        The higher, the closer; infinite for equal arrays.
+        In decibels. The higher, the closer; infinite for equal arrays.
 
     Raises
     ------
     ValueError
-        If the shapes differ or the range is not positive and finite.
+        If the shapes differ, an entry is NaN or infinite, or the range is not positive and
+        finite.
 
     Examples
     --------
@@ -177,26 +215,30 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
         check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True)
         for X in (X_true, X_restored)
     )
-    check_same_shape(X_true, X_restored)
+    _check_same_shape(X_true, X_restored)
     if data_range is None:
         data_range = float(X_true.max()) - float(X_true.min())
     if not 0 < data_range < np.inf:
         raise ValueError(
-            f"data_range must be positive and finite; got {data_range:g}. Of constant data it has "
-            "to be given."
+            f"data_range must be positive and finite; got {data_range:g}. If X_true is constant, "
+            "pass data_range."
         )
-    # squares of very large or small numbers are not numbers of float64
+    # Divide before squaring: squares of very large or small numbers overflow or underflow.
     error = np.square(X_true / data_range - X_restored / data_range).mean()
     return float(-10 * np.log10(error)) if error else float("inf")
 
 
-def reconstructed(estimator, X):
-    """Return what is left of X after encoding and decoding."""
+def _reconstruct_rows(estimator, X):
+    """Encode and decode X with a fitted transformer."""
     return estimator.inverse_transform(estimator.transform(X))
 
 
-def in_the_frame_of(X, array):
-    """Return an array as a data frame with the names of X, or as an array of its library."""
+def _match_container(array, X):
+    """Convert a NumPy array to the type of X.
+
+    A data frame keeps the column names, and in pandas the index, of X: transformers fitted on
+    named columns warn of arrays without names.
+    """
     if is_array_api(X):
         return like_array(torch.from_numpy(array), X)
     library = type(X).__module__.split(".")[0]
@@ -205,37 +247,40 @@ def in_the_frame_of(X, array):
     return type(X)(array, schema=X.columns) if library == "polars" else array
 
 
-def r2(X, X_restored):
-    X, X_restored = as_arrays(X, X_restored)
-    unit = np.abs(X).max()
-    if not SMALLEST < unit < LARGEST and unit > 0:
-        X, X_restored = X / unit, X_restored / unit
+def _compute_r2(X, X_restored):
+    X, X_restored = _check_arrays(X, X_restored)
+    largest = np.abs(X).max()
+    # R² does not depend on the unit of X, but the squares it is computed from may overflow.
+    if not _SMALLEST < largest < _LARGEST and largest > 0:
+        X, X_restored = X / largest, X_restored / largest
     return float(r2_score(X, X_restored, multioutput="variance_weighted"))
 
 
-def neg_mean_squared_error(X, X_restored):
-    return -float(mean_squared_error(*as_arrays(X, X_restored)))
+def _compute_neg_mean_squared_error(X, X_restored):
+    return -float(mean_squared_error(*_check_arrays(X, X_restored)))
 
 
-def as_arrays(X_true, X_restored):
-    """Return both as float64 arrays of one shape."""
-    X_true, X_restored = (check_array(dense(X), dtype=np.float64) for X in (X_true, X_restored))
-    check_same_shape(X_true, X_restored)
+def _check_arrays(X_true, X_restored):
+    """Convert both to dense float64 arrays; raise a ValueError if their shapes differ."""
+    X_true, X_restored = (
+        check_array(_to_dense_array(X), dtype=np.float64) for X in (X_true, X_restored)
+    )
+    _check_same_shape(X_true, X_restored)
     return X_true, X_restored
 
 
-def dense(X):
-    """Return X as a NumPy array if it is sparse or of another array library."""
+def _to_dense_array(X):
+    """Convert X to a NumPy array if it is sparse or of another array library."""
     if issparse(X):
         return X.toarray()
     return as_tensor(X).cpu().numpy() if is_array_api(X) else X
 
 
-def check_same_shape(X_true, X_restored):
+def _check_same_shape(X_true, X_restored):
     if X_true.shape != X_restored.shape:
         raise ValueError(
             f"Both arrays must have the same shape; got {X_true.shape} and {X_restored.shape}."
         )
 
 
-METRICS = {"r2": r2, "neg_mean_squared_error": neg_mean_squared_error}
+_METRICS = {"r2": _compute_r2, "neg_mean_squared_error": _compute_neg_mean_squared_error}

@@ -223,9 +223,9 @@ def test_parameter_of_the_code_size(iris):
     union = FeatureUnion([("a", PCA()), ("b", TruncatedSVD())])
     with pytest.raises(ValueError, match=r"a__n_components, b__n_components.*param_name"):
         code_size_curve(union, X, y, n_components=[1])
-    with pytest.raises(ValueError, match=r"no n_components.*param_name"):
+    with pytest.raises(ValueError, match=r"no parameter 'n_components'.*param_name"):
         code_size_curve(SelectKBest(), X, y, n_components=[1])
-    with pytest.raises(ValueError, match="no width"):
+    with pytest.raises(ValueError, match="no parameter 'width'"):
         code_size_curve(PCA(), X, y, n_components=[1], param_name="width")
     curve = code_size_curve(
         {"best": SelectKBest(), "PCA": PCA(), "union": union},
@@ -240,7 +240,7 @@ def test_parameter_of_the_code_size(iris):
 
 @pytest.mark.parametrize("sizes", [[], [0], [1.5], ["2"], [[1, 2]]])
 def test_wrong_sizes(iris, sizes):
-    with pytest.raises(ValueError, match="n_components must hold ints of at least 1"):
+    with pytest.raises(ValueError, match="n_components must hold one or more code sizes"):
         code_size_curve(PCA(), *iris, n_components=sizes)
 
 
@@ -259,7 +259,7 @@ def test_parameters_are_checked(iris, params, message):
 
 @pytest.mark.parametrize("wrong", [TSNE(), PCA, [PCA(), Ridge()]])
 def test_only_transformers(iris, wrong):
-    with pytest.raises(TypeError, match="transform is needed"):
+    with pytest.raises(TypeError, match="Expected an estimator with transform"):
         code_size_curve(wrong, *iris, n_components=[2])
 
 
@@ -267,7 +267,7 @@ def test_what_would_be_ignored_is_refused(iris):
     X, y = iris
     with pytest.raises(ValueError, match="classifier needs a target"):
         code_size_curve(PCA(), X, n_components=[1], classifier=Ridge())
-    with pytest.raises(ValueError, match=r"param_name names \['NMF'\]"):
+    with pytest.raises(ValueError, match=r"names of estimators.*got \['NMF'\]"):
         code_size_curve(PCA(), X, n_components=[1], param_name={"NMF": "n_components"})
     with pytest.raises(ValueError, match="multiclass-multioutput"):
         code_size_curve(PCA(), X, np.column_stack([y, y]), n_components=[1])
@@ -377,9 +377,11 @@ def test_axes_that_are_given(curve):
     assert len(inside.axes_) == 2
     assert inside.figure_ is axes[2].figure
     assert not axes[2].axison
-    with pytest.raises(ValueError, match="only fresh Axes"):
+    with pytest.raises(
+        ValueError, match="only if it belongs to a grid of subplots and is still unused"
+    ):
         CodeSizeCurveDisplay(curve).plot(axes[2])
-    with pytest.raises(ValueError, match="only fresh Axes of a grid"):
+    with pytest.raises(ValueError, match="only if it belongs to a grid of subplots"):
         CodeSizeCurveDisplay(curve).plot(plt.figure().add_axes([0, 0, 1, 1]))
     with pytest.raises(ValueError, match="draws into 2 Axes; got 3"):
         CodeSizeCurveDisplay(curve).plot(axes)
@@ -408,14 +410,14 @@ def test_the_same_colour_for_the_same_method():
         ["PCA 1", "PCA 2", "one", "two", "autoencoder"],
     ]
     for names in pictures:
-        styles = inspection._drawing.method_styles(names)
+        styles = inspection._drawing.choose_method_styles(names)
         assert len({style["color"] for style in styles}) == len(names)
         assert len({style["marker"] for style in styles}) == len(names)
         for name, style in zip(names, styles, strict=True):
             assert colours.setdefault(name, style["color"]) == style["color"]
     assert colours["autoencoder"] == colours["DenoisingAutoencoder"]
     assert colours["PCA"] == colours["PCA 1"]
-    by_kind = inspection._drawing.method_styles(
+    by_kind = inspection._drawing.choose_method_styles(
         ["mine", "linear"], ["AutoencoderTransformer", "PCA"]
     )
     assert [style["color"] for style in by_kind] == [colours["autoencoder"], colours["PCA"]]
@@ -506,7 +508,7 @@ def test_walk_between_two_rows(iris, reducer):
     assert_allclose(walk[[0, -1]], reducer.inverse_transform(ends), rtol=1e-5)
     middle = reducer.inverse_transform(ends.mean(axis=0, keepdims=True))
     assert_allclose(walk[2], middle[0], rtol=1e-5)
-    with pytest.raises(ValueError, match="two rows; X has 3"):
+    with pytest.raises(ValueError, match="exactly two rows; got 3"):
         InterpolationDisplay.from_estimator(reducer, X[:3])
 
 
@@ -606,7 +608,7 @@ def test_losses_of_other_estimators(digits):
     mlp = MLPRegressor(hidden_layer_sizes=(8,), max_iter=3, random_state=0).fit(X, X)
     display = LossCurveDisplay.from_estimator(make_pipeline(StandardScaler(), mlp))
     assert_array_equal(display.ax_.lines[0].get_ydata(), mlp.loss_curve_)
-    with pytest.raises(TypeError, match="loss_curve_ is needed; PCA"):
+    with pytest.raises(TypeError, match="with loss_curve_; got PCA"):
         LossCurveDisplay.from_estimator(PCA(2).fit(X))
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(quick())
@@ -694,7 +696,7 @@ def test_frames_are_reconstructed(iris):
     ],
 )
 def test_an_inverse_is_needed(iris, draw):
-    with pytest.raises(TypeError, match="inverse_transform is needed; WithoutInverse"):
+    with pytest.raises(TypeError, match="with inverse_transform; got WithoutInverse"):
         draw(WithoutInverse().fit(iris[0]), iris[0])
 
 
@@ -716,12 +718,12 @@ def test_wrong_requests(iris):
             InterpolationDisplay.from_estimator(pca, X[:2], n_steps=n_steps)
         with pytest.raises(ValueError, match="n_steps must be an int of at least 2"):
             CodeTraversalDisplay.from_estimator(pca, X, n_steps=n_steps)
-    with pytest.raises(ValueError, match="row=150 is not among the 150 rows"):
+    with pytest.raises(ValueError, match="from 0 to 149; got 150"):
         CodeTraversalDisplay.from_estimator(pca, X, row=150)
     for components in ([2], [-1], []):
-        with pytest.raises(ValueError, match="are not in codes of 2 numbers"):
+        with pytest.raises(ValueError, match="components must hold integers from 0 to 1"):
             CodeTraversalDisplay.from_estimator(pca, X, components=components)
-    with pytest.raises(ValueError, match="'original' and 'noisy' are those of X"):
+    with pytest.raises(ValueError, match="must not be named 'original' or 'noisy'"):
         ReconstructionDisplay.from_estimators({"noisy": pca}, X)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ReconstructionDisplay.from_estimator(pca, X, X_noisy=X[:10])
@@ -809,7 +811,7 @@ def test_without_pandas_no_frame_and_without_matplotlib_the_error_says_what_to_i
 def test_components_codes_and_rows_that_are_none(iris):
     X, y = iris
     pca = PCA(3).fit(X)
-    with pytest.raises(ValueError, match=r"are not two in codes of 3"):
+    with pytest.raises(ValueError, match="components must be two integers from 0 to 2"):
         CodeScatterDisplay.from_estimator(pca, X, components=(0.0, 1.0))
     with pytest.raises(ValueError, match=r"of shape \(n_samples, 2\); got \(150, 4\)"):
         CodeScatterDisplay(X).plot()

@@ -1,9 +1,10 @@
-"""Looking at reductions: scores over code sizes, and Displays.
+"""Inspection of reducers: scores over code sizes, and Displays.
 
-A Display is scikit-learn's kind of picture: `from_estimator`, or `from_estimators` for several,
-computes what it shows, the constructor takes what is computed already, and `plot` draws it with
-matplotlib into `ax`. Those here need only `transform`, and where they decode
-`inverse_transform`, and so show PCA, NMF and pipelines as well as autoencoders.
+Displays follow scikit-learn's convention: `from_estimator`, or `from_estimators` for several,
+computes the data and draws them, the constructor takes data that are already computed, and
+`plot` draws them with matplotlib into `ax`. The Displays of this module need only `transform`
+and, if they decode, `inverse_transform`. They can therefore show PCA, NMF and pipelines as well
+as autoencoders.
 """
 
 from ._code_size_curve import code_size_curve

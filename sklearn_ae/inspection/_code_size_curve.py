@@ -1,4 +1,4 @@
-"""Scores and times of reducers over code sizes, by cross-validation."""
+"""Cross-validated scores and times of reducers over code sizes."""
 
 import math
 import warnings
@@ -23,10 +23,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm  # comes with skorch
 
 from ..metrics import reconstruction_r2
-from ._inputs import class_name, holds_classes, named_reducers, size_parameter
+from ._inputs import find_size_parameter, get_class_name, holds_classes, name_reducers
 
 MEASURES = ("reconstruction_score", "classifier_score", "fit_time", "transform_time")
-PARTS = ("fit", "transform", "reconstruction", "classifier")  # of the work, that can fail
+STAGES = ("fit", "transform", "reconstruction", "classifier")  # each of them can fail
 
 
 @validate_params(
@@ -58,18 +58,20 @@ def code_size_curve(
 ):
     """Cross-validate reducers over code sizes.
 
-    For every reducer, code size and fold: how much of held-out rows the code keeps, how well a
-    classifier reads it, and how long it takes. All see the same folds. A reducer that
-    fails at a size, as PCA does with more components than features, has NaN there, and a
-    warning says why.
+    For every reducer, code size and fold, it measures how well held-out rows are reconstructed
+    from their codes, how well a classifier predicts y from the codes, and how long fitting and
+    encoding take. All reducers see the same folds. If a reducer fails at a code size, as PCA
+    does with more components than features, its scores there are NaN and a warning gives the
+    reason.
 
     Parameters
     ----------
     estimators : estimator, list of estimators or dict of str to estimator
         Reducers with `fit` and `transform`: PCA, NMF, autoencoders, pipelines of them. They are
-        cloned. Those of a list are named after their classes, pipelines after their last step.
+        cloned. Those of a list are named after their classes, pipelines after the class of
+        their last step.
     X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
-        Whatever the reducers take.
+        Rows to reduce, of any type that all reducers accept.
     y : array-like of shape (n_samples,), default=None
         Target of the classifier. It is also passed to the `fit` of the reducers, as in a
         pipeline.
@@ -77,27 +79,29 @@ def code_size_curve(
         Code sizes, at least one.
     cv : int, cross-validation generator or iterable, default=None
         As in `sklearn.model_selection.cross_validate`: None makes five folds, stratified
-        if y holds classes. They are drawn once.
+        if y holds classes. The splits are made once, for all reducers and code sizes.
     groups : array-like of shape (n_samples,), default=None
         Passed to the `split` of `cv`.
     scoring : callable, default=None
-        Score of the reconstruction, ``scoring(reducer, X, y)``, such as the scorers of
-        `sklearn_ae.metrics`. None is `sklearn_ae.metrics.reconstruction_r2`. Reducers without
-        `inverse_transform` have NaN. It is in the units of X, also for pipelines that scale:
-        where columns have different units, pass an X that is standardised already.
+        Scorer of the reconstruction, ``scoring(reducer, X, y)``, such as those of
+        `sklearn_ae.metrics`. None is `sklearn_ae.metrics.reconstruction_r2`. The scores of
+        reducers without `inverse_transform` are NaN. The default measures errors in the units
+        of X, also for pipelines that scale: if the features have different units, pass an X
+        that is standardised already.
     classifier : estimator, default=None
-        What reads the codes; a regressor will do. None is logistic regression of standardised
-        codes, or ridge regression where y holds values: fractions, or more than 20 different
-        numbers. Without y there is none.
+        Classifier or regressor that predicts y from the codes. None is logistic regression on
+        standardised codes if y holds classes, and ridge regression on them if it holds values:
+        fractions, or more than 20 different numbers. Without y there is no classifier.
     classifier_scoring : str or callable, default=None
-        Score of the classifier, as `scoring` in `cross_validate`. None is the `score` of the
-        classifier: accuracy, or R² of a regressor.
+        Scorer of the classifier, as `scoring` in `cross_validate`. None is the `score` method
+        of the classifier: accuracy, or R² of a regressor.
     param_name : str or dict of str to str, default=None
-        Parameter that sets the code size, or a dict of them by the names of the estimators.
-        None is `n_components`, of the reducer itself or of the one step that has it.
+        Name of the parameter that sets the code size, or a dict from names of estimators to
+        such names. None is `n_components`, of the reducer itself or of its only step that has
+        this parameter.
     n_jobs : int, default=None
-        Processes over all reducers, sizes and folds; -1 takes all cores. Times are then
-        those of processes that compete.
+        Number of processes, over all reducers, code sizes and folds; -1 uses all cores. Times
+        are then longer, because the processes compete for the cores.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -109,7 +113,7 @@ def code_size_curve(
         estimators : list of str
             Names of the reducers.
         kinds : list of str
-            Names of their classes, of pipelines those of the last step.
+            Names of their classes; for pipelines, of the class of the last step.
         n_components : ndarray of shape (n_sizes,)
             Code sizes, in the order given.
         reconstruction_score : ndarray of shape (n_estimators, n_sizes, n_splits)
@@ -117,26 +121,29 @@ def code_size_curve(
         classifier_score : ndarray of shape (n_estimators, n_sizes, n_splits) or None
             Score of the classifier on the codes of the held-out rows; None without y.
         fit_time : ndarray of shape (n_estimators, n_sizes, n_splits)
-            Seconds to fit the reducer.
+            Time to fit the reducer, in seconds.
         transform_time : ndarray of shape (n_estimators, n_sizes, n_splits)
-            Seconds to encode the held-out rows.
+            Time to encode the held-out rows, in seconds.
         score_names : dict of str to str
-            What "reconstruction_score" and, with y, "classifier_score" are.
+            Names of the scores that "reconstruction_score" and, with y, "classifier_score"
+            hold.
         frame : pandas.DataFrame or None
-            The same, a line for each reducer, size and split; None without pandas.
+            The scores and times with one line per reducer, code size and split; None if pandas
+            is not installed.
 
     Raises
     ------
     ValueError
-        If every fit fails, a reducer has no parameter for its code size, or a classifier is
-        given without y.
+        If every fit fails, if a code size is not a positive integer, if the parameter that sets
+        the code size of a reducer is missing or ambiguous, or if a classifier is given
+        without y.
     TypeError
         If an estimator has no `transform`.
 
     Warns
     -----
     FitFailedWarning
-        If a reducer fails at a code size.
+        If a reducer, its reconstruction or the classifier fails at a code size.
 
     See Also
     --------
@@ -159,162 +166,234 @@ def code_size_curve(
     """
     if isinstance(scoring, str):
         raise ValueError(
-            "scoring is of the reconstruction and must be a callable, as in sklearn_ae.metrics; "
-            f"got {scoring!r}. For a score of the classifier use classifier_scoring."
+            "scoring must be a callable that scores the reconstruction, such as those of "
+            f"sklearn_ae.metrics; got {scoring!r}. To score the classifier, use "
+            "classifier_scoring."
         )
-    reducers, sizes = named_reducers(estimators), checked_sizes(n_components)
-    sized = [
-        clone(reducer).set_params(**{size_parameter(reducer, name, param_name): size})
-        for (name, reducer), size in product(reducers.items(), sizes)
-    ]
-    if isinstance(param_name, dict) and not param_name.keys() <= reducers.keys():
-        raise ValueError(
-            f"param_name names {sorted(param_name.keys() - reducers.keys())}, the estimators "
-            f"are {list(reducers)}."
-        )
+    reducers, sizes = name_reducers(estimators), check_sizes(n_components)
+    resized = clone_at_sizes(reducers, sizes, param_name)
     X, y, groups = indexable(X, y, groups)
-    classifier = resolved_classifier(classifier, y)
+    classifier = resolve_classifier(classifier, y)
     scorers = {"reconstruction_score": scoring or reconstruction_r2}
     if classifier is not None:
         scorers["classifier_score"] = check_scoring(classifier, scoring=classifier_scoring)
     has_classes = classifier is not None and is_classifier(classifier)
     splits = list(check_cv(cv, y, classifier=has_classes).split(X, y, groups))
 
-    # One by one: where cheap cells come first, joblib would send the dear ones in batches.
+    # batch_size=1: joblib sizes its batches by the first tasks, and where those are the fast ones
+    # it would put many slow ones into one batch, while other processes are idle.
     cells = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")(
-        delayed(evaluate)(reducer, X, y, split, classifier, scorers)
-        for reducer, split in product(sized, splits)
+        delayed(evaluate_reducer)(reducer, X, y, split, classifier, scorers)
+        for reducer, split in product(resized, splits)
     )
     shape = len(reducers), len(sizes), len(splits)
     bar = tqdm(cells, total=math.prod(shape), unit="fit", disable=not verbose)
     cells = np.array(list(bar), dtype=object).reshape(shape)
     report_errors(cells, list(reducers), sizes)
 
-    names = {"reconstruction_score": name_of(scoring, "R² of the reconstruction")}
+    score_names = {"reconstruction_score": name_score(scoring, "R² of the reconstruction")}
     if classifier is not None:
-        otherwise = "accuracy of the classifier" if has_classes else "R² of the regressor"
-        names["classifier_score"] = name_of(classifier_scoring, otherwise)
-    kinds = [class_name(reducer) for reducer in reducers.values()]
-    return as_curve(cells, {"estimators": list(reducers), "kinds": kinds}, sizes, names)
+        default = "accuracy of the classifier" if has_classes else "R² of the regressor"
+        score_names["classifier_score"] = name_score(classifier_scoring, default)
+    return collect_curve(cells, reducers, sizes, score_names)
 
 
-def evaluate(reducer, X, y, split, classifier, scorers):
-    """Return what one reducer scores on one split, its times, and its errors by part."""
+def clone_at_sizes(reducers, sizes, param_name):
+    """Return clones of the reducers, for each reducer one at each code size."""
+    clones = [
+        clone(reducer).set_params(**{find_size_parameter(reducer, name, param_name): size})
+        for (name, reducer), size in product(reducers.items(), sizes)
+    ]
+    if isinstance(param_name, dict) and not param_name.keys() <= reducers.keys():
+        raise ValueError(
+            "The keys of param_name must be names of estimators, which are "
+            f"{list(reducers)}; got {sorted(param_name.keys() - reducers.keys())}."
+        )
+    return clones
+
+
+def evaluate_reducer(reducer, X, y, split, classifier, scorers):
+    """Fit a reducer on the training rows of a split and score it on the held-out rows.
+
+    Returns
+    -------
+    cell : dict
+        Every measure, NaN if it could not be computed, and "errors": a dict from each stage
+        that failed to its error message.
+    """
+    train, test = split
     cell = {**dict.fromkeys(MEASURES, np.nan), "errors": {}}
-
-    @contextmanager
-    def noting(part):
-        try:
-            yield
-        except Exception as error:
-            cell["errors"][part] = f"{type(error).__name__}: {error}"
-
-    def score(fitted, X_test, y_test=None):
-        with noting("transform"):
-            start = perf_counter()
-            codes = fitted.transform(X_test)
-            cell["transform_time"] = perf_counter() - start
-        if hasattr(fitted, "inverse_transform"):
-            with noting("reconstruction"):
-                scorer = scorers["reconstruction_score"]
-                cell["reconstruction_score"] = scorer(fitted, X_test, y_test)
-        if classifier is not None and "transform" not in cell["errors"]:
-            with noting("classifier"):
-                X_train, y_train = (_safe_indexing(a, split[0]) for a in (X, y))
-                model = clone(classifier).fit(fitted.transform(X_train), y_train)
-                cell["classifier_score"] = scorers["classifier_score"](model, codes, y_test)
-
-    with noting("fit"):  # which a worker of a cluster hands on to another; the rest is done here
-        how = {"cv": [split], "scoring": lambda *_: 0.0, "error_score": "raise"}
-        found = cross_validate(reducer, X, y, return_estimator=True, **how)
-        cell["fit_time"] = found["fit_time"].item()
-        fitted = found["estimator"][0]
-    if "fit" not in cell["errors"]:
-        score(fitted, *(_safe_indexing(a, split[1]) for a in (X, y) if a is not None))
+    errors = cell["errors"]
+    fitted = None
+    with record_error(errors, "fit"):
+        fitted, cell["fit_time"] = fit_reducer(reducer, X, y, split)
+    if fitted is None:
+        return cell
+    X_test, y_test = _safe_indexing(X, test), None if y is None else _safe_indexing(y, test)
+    with record_error(errors, "transform"):
+        start = perf_counter()
+        codes = fitted.transform(X_test)
+        cell["transform_time"] = perf_counter() - start
+    if hasattr(fitted, "inverse_transform"):
+        with record_error(errors, "reconstruction"):
+            score = scorers["reconstruction_score"]
+            cell["reconstruction_score"] = score(fitted, X_test, y_test)
+    if classifier is not None and "transform" not in errors:
+        with record_error(errors, "classifier"):
+            X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
+            model = clone(classifier).fit(fitted.transform(X_train), y_train)
+            cell["classifier_score"] = scorers["classifier_score"](model, codes, y_test)
     return cell
 
 
+@contextmanager
+def record_error(errors, stage):
+    """Store the message of an exception raised inside the block in `errors`, and suppress it."""
+    try:
+        yield
+    except Exception as error:
+        errors[stage] = f"{type(error).__name__}: {error}"
+
+
+def fit_reducer(reducer, X, y, split):
+    """Return a reducer fitted on the training rows of a split, and the seconds it took.
+
+    `cross_validate` fits it, so that the active joblib backend, such as Dask's, may run the fit
+    on another worker. Its own score is a dummy: the caller computes the scores, to record the
+    errors of each.
+    """
+    result = cross_validate(
+        reducer,
+        X,
+        y,
+        cv=[split],
+        scoring=lambda *_: 0.0,
+        error_score="raise",
+        return_estimator=True,
+    )
+    return result["estimator"][0], result["fit_time"].item()
+
+
 def report_errors(cells, names, sizes):
-    """Warn of each reducer and size that failed, with its first error by part."""
+    """Warn of each reducer and stage that failed, with the code sizes and the first error.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_estimators, n_sizes, n_splits)
+        Results of `evaluate_reducer`.
+    names : list of str
+        Names of the reducers.
+    sizes : list of int
+        Code sizes.
+
+    Raises
+    ------
+    ValueError
+        If no reducer could be fitted and encode the held-out rows.
+    """
     if all({"fit", "transform"} & cell["errors"].keys() for cell in cells.flat):
-        error = first_error(cells, "fit") or first_error(cells, "transform")
-        raise ValueError(f"All the {cells.size} fits failed. The first: {error}")
-    for (name, of_name), part in product(zip(names, cells, strict=True), PARTS):
+        error = find_first_error(cells, "fit") or find_first_error(cells, "transform")
+        raise ValueError(f"All the {cells.size} fits failed. The first error: {error}")
+    for (name, own_cells), stage in product(zip(names, cells, strict=True), STAGES):
         failed = [
-            s for s, of_size in zip(sizes, of_name, strict=True) if first_error(of_size, part)
+            size
+            for size, cells_of_size in zip(sizes, own_cells, strict=True)
+            if find_first_error(cells_of_size, stage)
         ]
         if failed:
             warnings.warn(
-                f"{name} with n_components={', '.join(map(str, failed))} has NaN in the scores of "
-                f"folds whose {part} failed. The first: {first_error(of_name, part)}",
+                f"{name} with n_components={', '.join(map(str, failed))} has NaN scores in the "
+                f"folds where the {stage} failed. The first error: "
+                f"{find_first_error(own_cells, stage)}",
                 FitFailedWarning,
-                stacklevel=4,
+                stacklevel=4,  # the caller of code_size_curve, which validate_params wraps
             )
 
 
-def first_error(cells, part):
-    """Return the first error in a part of the work, or None."""
-    return next((c["errors"][part] for c in cells.flat if part in c["errors"]), None)
+def find_first_error(cells, stage):
+    """Return the first error message of a stage, or None."""
+    return next((cell["errors"][stage] for cell in cells.flat if stage in cell["errors"]), None)
 
 
-def checked_sizes(n_components):
-    """Return the code sizes as a list of int."""
+def check_sizes(n_components):
+    """Convert the code sizes to a list of int; raise a ValueError for impossible ones."""
     sizes = list(n_components)
     if not (sizes and all(isinstance(size, Integral) and size >= 1 for size in sizes)):
         raise ValueError(
-            f"n_components must hold ints of at least 1, the code sizes; got {n_components!r}."
+            "n_components must hold one or more code sizes, integers of at least 1; got "
+            f"{n_components!r}."
         )
     return [int(size) for size in sizes]
 
 
-def resolved_classifier(classifier, y):
-    """Return what reads the codes: by default a linear model of standardised ones."""
+def resolve_classifier(classifier, y):
+    """Return the estimator that predicts y from the codes, or None without y.
+
+    The default is a linear model on standardised codes.
+    """
     if y is None:
         if classifier is not None:
-            raise ValueError("The classifier needs a target, y.")
+            raise ValueError("The classifier needs a target: pass y.")
         return None
     if classifier is not None:
         return classifier
-    with np.errstate(invalid="ignore"):  # scikit-learn casts what is missing
+    # type_of_target warns of NaN before it rejects them; the error is enough.
+    with np.errstate(invalid="ignore"):
         kind = type_of_target(y, input_name="y")
     if "multioutput" in kind or "multilabel" in kind or kind == "unknown":
-        raise ValueError(f"For a y of type {kind!r} a classifier has to be given.")
+        raise ValueError(f"There is no default classifier for a y of type {kind!r}; pass one.")
     if holds_classes(y):
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
 
 
-def name_of(scoring, otherwise):
-    """Return what a score is called."""
+def name_score(scoring, default):
+    """Return the name of the score that `scoring` computes; `default` if it is None."""
     if scoring is None or isinstance(scoring, str):
-        return scoring or otherwise
-    function = getattr(scoring, "_score_func", scoring)  # of what make_scorer returns
+        return scoring or default
+    function = getattr(scoring, "_score_func", scoring)  # set on the scorers of make_scorer
     return getattr(function, "__name__", type(function).__name__)
 
 
-def as_curve(cells, names, sizes, score_names):
-    """Return the cells of all reducers, sizes and splits as arrays and a frame."""
-    curve = Bunch(**names, n_components=np.array(sizes), score_names=score_names)
+def collect_curve(cells, reducers, sizes, score_names):
+    """Collect the results of all reducers, code sizes and splits in a Bunch of arrays.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_estimators, n_sizes, n_splits)
+        Results of `evaluate_reducer`.
+    reducers : dict of str to estimator
+        Reducers by name.
+    sizes : list of int
+        Code sizes.
+    score_names : dict of str to str
+        Names of the scores, as in the result of `code_size_curve`.
+    """
+    curve = Bunch(
+        estimators=list(reducers),
+        kinds=[get_class_name(reducer) for reducer in reducers.values()],
+        n_components=np.array(sizes),
+        score_names=score_names,
+    )
     for measure in MEASURES:
         curve[measure] = np.vectorize(itemgetter(measure), otypes=[float])(cells)
     if "classifier_score" not in score_names:
         curve.classifier_score = None
-    curve.frame = as_frame(curve)
+    curve.frame = build_frame(curve)
     return curve
 
 
-def as_frame(curve):
-    """Return the curve as a pandas data frame, or None without pandas."""
+def build_frame(curve):
+    """Return the curve as a pandas data frame, or None if pandas is not installed."""
     try:
         import pandas as pd
     except ImportError:
         return None
-    shape = curve.fit_time.shape
-    places = np.indices(shape).reshape(3, -1)
+    i_estimator, i_size, i_split = np.indices(curve.fit_time.shape).reshape(3, -1)
     columns = {
-        "estimator": np.array(curve.estimators)[places[0]],
-        "n_components": curve.n_components[places[1]],
-        "split": places[2],
+        "estimator": np.array(curve.estimators)[i_estimator],
+        "n_components": curve.n_components[i_size],
+        "split": i_split,
     }
     columns |= {name: curve[name].ravel() for name in MEASURES if curve[name] is not None}
     return pd.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""What the Displays share: matplotlib on demand, one look for a method, rows as images or lines."""
+"""Drawing functions that the Displays share. matplotlib is imported only when they are called."""
 
 import math
 import re
@@ -6,7 +6,8 @@ from itertools import cycle
 
 import numpy as np
 
-# Okabe and Ito's colours, for colour-blind readers, and a marker and dash each for grey prints.
+# Colours of Okabe and Ito, which colour-blind readers can distinguish. Markers and dashes differ
+# as well, for prints without colour.
 PCA_STYLE = {"color": "#7f7f7f", "marker": "s", "linestyle": "--"}
 AUTOENCODER_STYLE = {"color": "#1f4e9c", "marker": "o", "linestyle": "-"}
 OTHER_STYLES = [
@@ -16,82 +17,98 @@ OTHER_STYLES = [
     {"color": "#56b4e9", "marker": "P", "linestyle": (0, (3, 1))},
     {"color": "#cc79a7", "marker": "X", "linestyle": (0, (1, 1))},
 ]
-STYLES_BY_NAME = {
+STYLES_BY_PATTERN = {  # regular expression for the name of a method or class -> its style
     r"\bPCA\b": PCA_STYLE,
     "autoencoder": AUTOENCODER_STYLE,
     "KernelPCA": OTHER_STYLES[0],
     "NMF": OTHER_STYLES[1],
     "textbook": OTHER_STYLES[2],
 }
-LARGEST = 14, 10  # inches of a figure
+MAX_FIGURE_SIZE = 14, 10  # width and height in inches
 
 
-def pyplot(user):
-    """Return matplotlib.pyplot."""
+def import_pyplot(display_name):
+    """Return matplotlib.pyplot; if it is missing, raise an ImportError that names the extra."""
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f'{user} draws with matplotlib. Install it with: pip install "sklearn-ae[plot]"'
+            f'{display_name} draws with matplotlib. Install it with: pip install "sklearn-ae[plot]"'
         ) from error
     return plt
 
 
-def method_styles(names, kinds=None):
-    """Return a line style for each method, the same for the same method in all pictures.
+def choose_method_styles(names, kinds=None):
+    """Return a line style for each method, the same one for the same method in all figures.
 
-    Methods are known by their names, or else by their kinds, names of classes.
+    A method is recognised by its name or, if that says nothing, by its kind, the name of its
+    class. Unknown methods get the remaining styles in turn.
     """
     styles = [None] * len(names)
     for texts in (names, kinds or names):
         for i, text in enumerate(texts):
-            known = (look for key, look in STYLES_BY_NAME.items() if re.search(key, text, re.I))
-            style = next(known, None)
+            matches = (
+                style
+                for pattern, style in STYLES_BY_PATTERN.items()
+                if re.search(pattern, text, re.I)
+            )
+            style = next(matches, None)
             if styles[i] is None and style not in styles:
                 styles[i] = style
     others = cycle([style for style in OTHER_STYLES if style not in styles])
     return [next(others) if style is None else style for style in styles]
 
 
-def normalized(kwargs, kind):
-    """Return keywords for matplotlib's plot or scatter with their aliases spelt out."""
+def expand_aliases(kwargs, kind):
+    """Replace aliases, such as `lw`, in keyword arguments of matplotlib's `plot` or `scatter`.
+
+    matplotlib rejects a property that is passed under two names, so user arguments can only
+    override our defaults under the full names.
+    """
     from matplotlib import cbook
     from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
 
-    kwargs = dict(kwargs or {})
-    if kind == "plot":
-        return cbook.normalize_kwargs(kwargs, Line2D)
-    return cbook.normalize_kwargs(kwargs, PathCollection)
+    artist = Line2D if kind == "plot" else PathCollection
+    return cbook.normalize_kwargs(dict(kwargs or {}), artist)
 
 
-def axes_for(user, ax, n_axes=1, size=(4.5, 3.6)):
-    """Return n Axes in a row, of a new figure, of those given, or inside the one given."""
-    plt = pyplot(user)
+def prepare_axes(display_name, ax, n_axes=1, size=(4.5, 3.6)):
+    """Return an array of `n_axes` Axes, side by side.
+
+    If `ax` is None they are those of a new figure, with `size` in inches for each. Otherwise
+    they are the Axes in `ax` or, if `ax` is a single one, new Axes that divide its place.
+    """
+    plt = import_pyplot(display_name)
     if ax is None:
-        size = np.minimum((n_axes * size[0], size[1]), LARGEST)
+        size = np.minimum((n_axes * size[0], size[1]), MAX_FIGURE_SIZE)
         return plt.subplots(1, n_axes, squeeze=False, figsize=size, layout="constrained")[1][0]
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) == n_axes:
         return axes
     if len(axes) > 1:
-        raise ValueError(f"{user} draws into {n_axes} Axes; got {len(axes)}.")
+        raise ValueError(f"{display_name} draws into {n_axes} Axes; got {len(axes)}.")
     place = axes[0].get_subplotspec()
+    # Axes that this function has divided before are switched off.
     if place is None or not axes[0].axison:
         raise ValueError(
-            f"{user} divides only fresh Axes of a grid of subplots; pass {n_axes} Axes instead."
+            f"{display_name} can divide a single Axes only if it belongs to a grid of subplots and "
+            f"is still unused; pass {n_axes} Axes instead."
         )
     axes[0].set_axis_off()
     return place.subgridspec(1, n_axes).subplots(squeeze=False)[0]
 
 
 def place_legend(ax, **kwargs):
-    """Draw the legend beside the Axes where the figure's layout makes room, else inside."""
-    n_names = len(ax.get_legend_handles_labels()[1])
-    columns = {"ncols": math.ceil(n_names / 20)}
+    """Draw the legend to the right of the Axes if the figure has a layout engine, else inside.
+
+    Without a layout engine nothing makes room for it, and it would cover the next Axes.
+    """
+    n_labels = len(ax.get_legend_handles_labels()[1])
+    placement = {"ncols": math.ceil(n_labels / 20)}
     if ax.figure.get_layout_engine() is not None:
-        columns |= {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
-    ax.legend(**columns, **kwargs)
+        placement |= {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+    ax.legend(**placement, **kwargs)
 
 
 def checked_image_shape(image_shape, n_features):
@@ -114,16 +131,33 @@ def checked_image_shape(image_shape, n_features):
 
 
 def draw_images(ax, grid, image_shape, row_names, column_names=None, *, limits=None, cmap="gray"):
-    """Draw a grid of rows of X, an array (n_rows, n_columns, n_features), as images."""
+    """Draw rows of X as a grid of images.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Axes to draw into.
+    grid : ndarray of shape (n_rows, n_columns, n_features)
+        A row of X for each place in the grid.
+    image_shape : tuple of int
+        (channels, height, width).
+    row_names, column_names : list of str
+        Labels of the grid; without `column_names` the columns have none.
+    limits : (float, float), default=None
+        Values that are drawn black and white. None takes the range of `grid`.
+    cmap : str or matplotlib Colormap, default="gray"
+        For images of one channel.
+    """
     low, high = (grid.min(), grid.max()) if limits is None else limits
     images = grid.reshape(*grid.shape[:2], *image_shape)
     if image_shape[0] == 3:
+        # imshow takes the channels last, and ignores vmin and vmax for colour images.
         images = ((np.moveaxis(images, 2, -1) - low) / (high - low or 1)).clip(0, 1)
     else:
         images = images[:, :, 0]
     for i, j in np.ndindex(*grid.shape[:2]):
-        place = (j + 0.03, j + 0.97, i + 0.97, i + 0.03)
-        ax.imshow(images[i, j], extent=place, cmap=cmap, vmin=low, vmax=high)
+        extent = (j + 0.03, j + 0.97, i + 0.97, i + 0.03)  # a small gap between the images
+        ax.imshow(images[i, j], extent=extent, cmap=cmap, vmin=low, vmax=high)
     n_rows, n_columns = grid.shape[:2]
     ax.set(xlim=(0, n_columns), ylim=(n_rows, 0), aspect=image_shape[1] / image_shape[2])
     ax.set_xticks(np.arange(n_columns) + 0.5, column_names or [""] * n_columns)
@@ -133,15 +167,27 @@ def draw_images(ax, grid, image_shape, row_names, column_names=None, *, limits=N
 
 
 def draw_lines(ax, panels, panel_names, line_names, styles):
-    """Draw panels beside each other, an array (n_panels, n_lines, n_features), lines over features.
+    """Draw rows of X as lines over the features, in panels side by side.
 
-    All share the axis of the values.
+    The panels are stretches of one Axes and so share the axis of values.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Axes to draw into.
+    panels : ndarray of shape (n_panels, n_lines, n_features)
+        A row of X for each line.
+    panel_names, line_names : list of str
+        Labels of the panels, and of the lines in the legend.
+    styles : list of dict
+        Keyword arguments of matplotlib's `plot` for each line.
     """
     n_panels, _, n_features = panels.shape
-    places = np.linspace(0.06, 0.94, n_features) if n_features > 1 else np.array([0.5])
+    # Panel j spans [j, j + 1] of the x axis, with a margin at either side.
+    offsets = np.linspace(0.06, 0.94, n_features) if n_features > 1 else np.array([0.5])
     for j, lines in enumerate(panels):
         for line, name, style in zip(lines, line_names, styles, strict=True):
-            ax.plot(j + places, line, label=None if j else name, **style)
+            ax.plot(j + offsets, line, label=None if j else name, **style)
     for j in range(1, n_panels):
         ax.axvline(j, color="0.85", linewidth=0.8)
     ax.set_xlim(0, n_panels)
@@ -152,8 +198,8 @@ def draw_lines(ax, panels, panel_names, line_names, styles):
     place_legend(ax)
 
 
-def step_styles(n_steps):
-    """Return line styles from dark to light, for lines in an order."""
+def choose_step_styles(n_steps):
+    """Return `n_steps` line styles with colours from dark to light, for ordered lines."""
     from matplotlib import colormaps
 
     colors = colormaps["viridis"](np.linspace(0, 0.9, n_steps))

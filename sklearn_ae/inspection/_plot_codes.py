@@ -1,14 +1,15 @@
-"""Display of codes as points in the plane."""
+"""Display of codes as a scatter plot."""
 
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from ._drawing import axes_for, normalized, place_legend
-from ._inputs import check_can, holds_classes
+from ._drawing import expand_aliases, place_legend, prepare_axes
+from ._inputs import check_has_attribute, holds_classes
 
-# Petroff's colours, made to be told apart by colour-blind readers; a marker each for grey prints.
+# Colours of Petroff, which colour-blind readers can distinguish. Markers differ as well, for
+# prints without colour.
 CLASS_COLORS = [
     *("#3f90da", "#ffa90e", "#bd1f01", "#717581", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#1b1b1b", "#92dadd"),
@@ -17,27 +18,27 @@ CLASS_MARKERS = "os^Dv<>PXp"
 
 
 class CodeScatterDisplay:
-    """Codes of two numbers as points, coloured by class or value.
+    """Scatter plot of two components of the code, coloured by class or value.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, 2)
-        The two numbers of each code.
+        Two components of the code of each row.
     y : array-like of shape (n_samples,), default=None
-        Classes or values.
+        Classes or values to colour by.
     code_names : sequence of two str, default=("code 0", "code 1")
-        Names of the axes.
+        Labels of the axes.
     target_name : str, default=None
-        What y is.
+        Title of the legend, or label of the colour bar.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What is drawn into.
+        Axes with the scatter plot.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of `ax_`.
     colorbar_ : matplotlib Colorbar or None
-        That of values; None for classes.
+        Colour bar of values; None for classes and without a legend.
 
     Examples
     --------
@@ -70,18 +71,18 @@ class CodeScatterDisplay:
         legend=True,
         **scatter_kwargs,
     ):
-        """Encode X and draw its codes.
+        """Encode X and draw two components of the codes.
 
         Parameters
         ----------
         estimator : fitted transformer
-            With codes of two numbers or more.
+            Its codes must have at least two components.
         X : array-like of shape (n_samples, n_features)
             Rows to encode.
         y : array-like of shape (n_samples,), default=None
-            Classes or values to colour by. A series gives its name to the legend.
+            Classes or values to colour by. The name of a pandas Series becomes `target_name`.
         components : sequence of two int, default=(0, 1)
-            Which numbers of the code are drawn.
+            Indices of the components to draw, along the x axis and along the y axis.
         ax, kind, legend, **scatter_kwargs : optional
             As in `plot`.
 
@@ -91,24 +92,19 @@ class CodeScatterDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator has no `transform`.
         ValueError
-            If codes have no such components.
+            If the codes have no such components, or X and y have different lengths.
         """
-        check_can(estimator, "transform")
+        check_has_attribute(estimator, "transform")
         codes = check_array(estimator.transform(X), accept_sparse=False)
-        numbers = range(codes.shape[1])
-        if len(components) != 2 or not all(
-            isinstance(i, Integral) and i in numbers for i in components
-        ):
-            raise ValueError(
-                f"components={components!r} are not two in codes of {codes.shape[1]} numbers."
-            )
+        check_two_components(components, codes.shape[1])
         first, second = components
-        names = [f"code {first}", f"code {second}"]
         display = cls(
             codes[:, [first, second]],
             y=y,
-            code_names=names,
+            code_names=[f"code {first}", f"code {second}"],
             target_name=getattr(y, "name", None),
         )
         return display.plot(ax, kind=kind, legend=legend, **scatter_kwargs)
@@ -121,35 +117,42 @@ class CodeScatterDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
         kind : {"auto", "classes", "values"}, default="auto"
-            Whether y holds classes, a colour and a marker each, or values along a colour map.
-            "auto" takes for values what is fractional or has more than 20 different numbers.
+            Whether y holds classes, which have a colour and a marker each, or values, which are
+            coloured along a colour map. "auto" means values if y has fractions or more than 20
+            different numbers, and classes otherwise.
         legend : bool, default=True
-            Whether there is a legend, or a colour bar.
+            Whether to draw the legend of the classes, or the colour bar of the values.
         **scatter_kwargs : dict
             Passed to matplotlib's `scatter`.
 
         Returns
         -------
         display : CodeScatterDisplay
+
+        Raises
+        ------
+        ValueError
+            If `kind` is unknown, or `codes` and `y` do not have the documented shapes.
         """
         if kind not in ("auto", "classes", "values"):
             raise ValueError(f"kind must be 'auto', 'classes' or 'values'; got {kind!r}.")
-        (ax,) = axes_for(type(self).__name__, ax)
+        (ax,) = prepare_axes(type(self).__name__, ax)
         codes, self.colorbar_ = np.asarray(self.codes), None
         if codes.ndim != 2 or codes.shape[1] != 2:
             raise ValueError(f"codes must be of shape (n_samples, 2); got {codes.shape}.")
-        how = {"s": 16, "alpha": 0.8, "linewidth": 0, **normalized(scatter_kwargs, "scatter")}
+        scatter_kwargs = expand_aliases(scatter_kwargs, "scatter")
+        style = {"s": 16, "alpha": 0.8, "linewidth": 0, **scatter_kwargs}
         if self.y is None:
-            ax.scatter(*codes.T, **{"color": CLASS_COLORS[0], **how})
+            ax.scatter(*codes.T, **{"color": CLASS_COLORS[0], **style})
         else:
             y = column_or_1d(self.y)
             check_consistent_length(codes, y)
             if kind == "classes" or (kind == "auto" and holds_classes(y)):
-                draw_classes(ax, codes, y, how)
+                draw_classes(ax, codes, y, style)
                 if legend:
                     place_legend(ax, title=self.target_name, markerscale=1.5)
             else:
-                points = ax.scatter(*codes.T, c=y.astype(float), **{"cmap": "viridis", **how})
+                points = ax.scatter(*codes.T, c=y.astype(float), **{"cmap": "viridis", **style})
                 if legend:
                     self.colorbar_ = ax.figure.colorbar(points, ax=ax, label=self.target_name)
         ax.set_xlabel(self.code_names[0])
@@ -158,11 +161,23 @@ class CodeScatterDisplay:
         return self
 
 
-def draw_classes(ax, codes, y, how):
-    """Draw the points of each class in its colour and marker."""
+def check_two_components(components, n_components):
+    """Raise a ValueError if these are not two indices of components of the code."""
+    if len(components) != 2 or not all(
+        isinstance(k, Integral) and k in range(n_components) for k in components
+    ):
+        raise ValueError(
+            f"components must be two integers from 0 to {n_components - 1}; got {components!r}."
+        )
+
+
+def draw_classes(ax, codes, y, style):
+    """Draw the points of each class in its own colour and marker, unless `style` sets them."""
     for i, label in enumerate(np.unique(y)):
-        look = {
+        class_style = {
             "color": CLASS_COLORS[i % len(CLASS_COLORS)],
+            # When the colours start again, each meets another marker.
             "marker": CLASS_MARKERS[(i + i // len(CLASS_COLORS)) % len(CLASS_MARKERS)],
+            "label": str(label),
         }
-        ax.scatter(*codes[y == label].T, **{**look, "label": str(label), **how})
+        ax.scatter(*codes[y == label].T, **{**class_style, **style})

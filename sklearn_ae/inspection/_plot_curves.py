@@ -1,34 +1,41 @@
-"""Displays of curves: scores over code sizes, losses over epochs."""
+"""Displays of curves: scores over code sizes, and losses over epochs."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._code_size_curve import MEASURES, code_size_curve
-from ._drawing import AUTOENCODER_STYLE, PCA_STYLE, axes_for, method_styles, normalized, pyplot
-from ._inputs import check_can, parts
+from ._drawing import (
+    AUTOENCODER_STYLE,
+    PCA_STYLE,
+    choose_method_styles,
+    expand_aliases,
+    import_pyplot,
+    prepare_axes,
+)
+from ._inputs import check_has_attribute, iterate_parts
 
-AXIS_NAMES = {
+TIME_LABELS = {
     "fit_time": "seconds to fit",
     "transform_time": "seconds to encode the held-out rows",
 }
 
 
 class CodeSizeCurveDisplay:
-    """Scores and times of reducers over code sizes.
+    """Curves of the scores and times of reducers over code sizes.
 
     Parameters
     ----------
     curve : :class:`~sklearn.utils.Bunch`
-        What `code_size_curve` returned.
+        Result of `code_size_curve`.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
         One for each measure drawn.
     ax_ : matplotlib Axes
-        The first of them.
+        The first of `axes_`.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of `axes_`.
 
     See Also
     --------
@@ -78,7 +85,7 @@ class CodeSizeCurveDisplay:
         estimators : estimator, list of estimators or dict of str to estimator
             Reducers, fitted or not: they are cloned.
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
-            Whatever the reducers take.
+            Rows to reduce, of any type that all reducers accept.
         y : array-like of shape (n_samples,), default=None
             Target of the classifier.
         n_components : array-like of int
@@ -91,8 +98,17 @@ class CodeSizeCurveDisplay:
         Returns
         -------
         display : CodeSizeCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If `code_size_curve` or `plot` raises it.
+        TypeError
+            If an estimator has no `transform`.
+        ImportError
+            If matplotlib is not installed.
         """
-        pyplot(cls.__name__)
+        import_pyplot(cls.__name__)  # if it is missing, fail before the long computation
         curve = code_size_curve(
             estimators,
             X,
@@ -117,83 +133,89 @@ class CodeSizeCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Axes to draw into: one for each measure, or one that gives its place to all. None
-            makes a new figure.
+            Axes to draw into: one for each measure, or a single one of a grid of subplots,
+            which is divided. None makes a new figure.
         measures : str or list of str, default=None
-            Of "reconstruction_score", "classifier_score", "fit_time", "transform_time". None draws
-            the scores, without those that nobody has.
+            Among "reconstruction_score", "classifier_score", "fit_time" and "transform_time".
+            None draws the scores that at least one reducer has.
         std_display_style : {"fill_between", "errorbar", None}, default="fill_between"
-            How the standard deviation over the folds is drawn.
+            How to draw the standard deviation over the folds; None leaves it out.
         curve_kwargs : dict or list of dict, default=None
-            Passed to matplotlib's `plot`, for all reducers or for each.
+            Keyword arguments of matplotlib's `plot`: one dict for all reducers, or one for each.
 
         Returns
         -------
         display : CodeSizeCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If `measures` or `std_display_style` is unknown, or `ax` holds the wrong number of
+            Axes.
         """
-        measures = self._checked_measures(measures)
+        measures = self._choose_measures(measures)
         if std_display_style not in ("fill_between", "errorbar", None):
             raise ValueError(
                 "std_display_style must be 'fill_between', 'errorbar' or None; got "
                 f"{std_display_style!r}."
             )
-        axes = axes_for(type(self).__name__, ax, len(measures))
-        named = []
-        for one, measure in zip(axes, measures, strict=True):
-            self._draw(one, measure, std_display_style, curve_kwargs)
-            names = one.get_legend_handles_labels()[1]
-            if not set(names) <= set(named):  # once, unless the first has not all of them
-                one.legend()
-                named = names
+        axes = prepare_axes(type(self).__name__, ax, len(measures))
+        explained = set()
+        for measure_ax, measure in zip(axes, measures, strict=True):
+            self._draw_measure(measure_ax, measure, std_display_style, curve_kwargs)
+            labels = set(measure_ax.get_legend_handles_labels()[1])
+            # One legend is enough, unless a later Axes has curves that it does not name.
+            if not labels <= explained:
+                measure_ax.legend()
+                explained = labels
         self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         return self
 
-    def _checked_measures(self, measures):
-        """Return the measures to draw as a list."""
-        there = [name for name in MEASURES if self.curve.get(name) is not None]
+    def _choose_measures(self, measures):
+        """Return the measures to draw as a list; raise a ValueError for those not in the curve."""
+        available = [name for name in MEASURES if self.curve.get(name) is not None]
         if measures is None:
-            scores = [name for name in there if name.endswith("_score")]
+            scores = [name for name in available if name.endswith("_score")]
             return [name for name in scores if not np.isnan(self.curve[name]).all()] or scores
         measures = [measures] if isinstance(measures, str) else list(measures)
-        unknown = [name for name in measures if name not in there]
+        unknown = [name for name in measures if name not in available]
         if unknown or not measures:
-            raise ValueError(f"measures must be among {there}; got {unknown or measures}.")
+            raise ValueError(f"measures must be among {available}; got {unknown or measures}.")
         return measures
 
-    def _draw(self, ax, measure, std_display_style, curve_kwargs):
-        """Draw the curves of one measure."""
+    def _draw_measure(self, ax, measure, std_display_style, curve_kwargs):
+        """Draw the curves of all reducers for one measure."""
         names, sizes = self.curve.estimators, self.curve.n_components
         order = np.argsort(sizes)
         if not isinstance(curve_kwargs, list | tuple):
             curve_kwargs = [curve_kwargs] * len(names)
-        for name, values, style, own in zip(
-            names,
-            self.curve[measure],
-            method_styles(names, self.curve.get("kinds")),
-            curve_kwargs,
-            strict=True,
+        styles = choose_method_styles(names, self.curve.get("kinds"))
+        for name, values, style, kwargs in zip(
+            names, self.curve[measure], styles, curve_kwargs, strict=True
         ):
-            mean, spread = values.mean(axis=1)[order], values.std(axis=1)[order]
+            mean, std = values.mean(axis=1)[order], values.std(axis=1)[order]
             if np.isnan(mean).all():
                 continue
-            (line,) = ax.plot(
-                sizes[order], mean, **{"label": name, **style, **normalized(own, "plot")}
-            )
-            how = {"color": line.get_color()}
-            if std_display_style == "fill_between":
-                ax.fill_between(
-                    sizes[order], mean - spread, mean + spread, alpha=0.2, linewidth=0, **how
-                )
-            elif std_display_style == "errorbar":
-                ax.errorbar(sizes[order], mean, spread, linestyle="none", capsize=3, **how)
-        draw_sizes(ax, np.unique(sizes))
-        ax.set_ylabel(self.curve.score_names.get(measure) or AXIS_NAMES[measure])
+            line_kwargs = {"label": name, **style, **expand_aliases(kwargs, "plot")}
+            (line,) = ax.plot(sizes[order], mean, **line_kwargs)
+            draw_std(ax, sizes[order], mean, std, std_display_style, line.get_color())
+        format_size_axis(ax, np.unique(sizes))
+        ax.set_ylabel(self.curve.score_names.get(measure) or TIME_LABELS[measure])
 
 
-def draw_sizes(ax, sizes):
-    """Set up the axis of the code sizes: doublings are steps of the same length."""
+def draw_std(ax, x, mean, std, std_display_style, color):
+    """Draw the standard deviation around a curve as a band or as error bars, or not at all."""
+    if std_display_style == "fill_between":
+        ax.fill_between(x, mean - std, mean + std, alpha=0.2, linewidth=0, color=color)
+    elif std_display_style == "errorbar":
+        ax.errorbar(x, mean, std, linestyle="none", capsize=3, color=color)
+
+
+def format_size_axis(ax, sizes):
+    """Format the x axis for code sizes: logarithmic, with ticks at some of the sizes."""
     ticks = []
-    for size in sizes:  # those with room for their labels
+    for size in sizes:
+        # Leave out ticks whose labels would overlap: at most some twelve fit.
         if not ticks or size / ticks[-1] >= (sizes[-1] / sizes[0]) ** (1 / 12):
             ticks.append(size)
     ax.set_xscale("log", base=2)
@@ -204,7 +226,7 @@ def draw_sizes(ax, sizes):
 
 
 class LossCurveDisplay:
-    """Training and validation loss over the epochs.
+    """Curves of training and validation loss over the epochs.
 
     Parameters
     ----------
@@ -215,18 +237,19 @@ class LossCurveDisplay:
     start_loss : float, default=None
         Loss of the held-out rows before the first epoch.
     best_epoch : int, default=None
-        Epoch whose weights were kept, counted from 1; 0 is the start.
+        Epoch whose weights were kept, counted from 1; 0 means those before the first epoch.
     start_name : str, default=None
-        What the start is, "PCA" where it is that: its loss is then drawn as a line across.
+        Name of the model before the first epoch, such as "PCA". If it is given, its loss is
+        drawn as a horizontal line.
     loss_name : str, default="loss"
-        Name of the loss.
+        Label of the y axis.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What is drawn into.
+        Axes with the curves.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of `ax_`.
 
     Examples
     --------
@@ -264,8 +287,9 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            With `loss_curve_`: one of this package, or another that trains by epochs, such as
-            `sklearn.neural_network.MLPRegressor`; or a pipeline or search that holds one.
+            It must have `loss_curve_`. The estimators of this package have it, and so have
+            others that are trained in epochs, such as `sklearn.neural_network.MLPRegressor`.
+            It may be inside a pipeline or a search.
         ax, name, color : optional
             As in `plot`.
 
@@ -275,13 +299,15 @@ class LossCurveDisplay:
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         TypeError
             If the estimator has no `loss_curve_`, like PCA, which has no epochs.
         """
-        trained = next((p for p in parts(estimator) if hasattr(p, "loss_curve_")), None)
+        trained = next((p for p in iterate_parts(estimator) if hasattr(p, "loss_curve_")), None)
         if trained is None:
             check_is_fitted(estimator)
-            check_can(estimator, "loss_curve_")
+            check_has_attribute(estimator, "loss_curve_")
         estimator = trained
         loss = getattr(estimator, "loss", "loss")
         start_name = None
@@ -306,33 +332,34 @@ class LossCurveDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
         name : str, default=None
-            Put before the labels, to tell several estimators in one Axes.
+            Prefix of the labels, to distinguish several estimators in one Axes.
         color : matplotlib color, default=None
-            Of both curves.
+            Colour of both curves.
 
         Returns
         -------
         display : LossCurveDisplay
         """
-        (ax,) = axes_for(type(self).__name__, ax)
+        (ax,) = prepare_axes(type(self).__name__, ax)
         color = AUTOENCODER_STYLE["color"] if color is None else color
-        of = f"{name}, " if name else ""
+        prefix = f"{name}, " if name else ""
         epochs = np.arange(1, len(self.loss_curve) + 1)
         if self.start_name is not None and self.start_loss is not None:
             style = {"color": PCA_STYLE["color"], "linestyle": PCA_STYLE["linestyle"]}
             label = f"{self.start_name}, {f'start of {name}' if name else 'held out'}"
             ax.axhline(self.start_loss, label=label, **style)
-        ax.plot(epochs, self.loss_curve, color=color, linestyle=":", label=f"{of}training")
+        ax.plot(epochs, self.loss_curve, color=color, linestyle=":", label=f"{prefix}training")
         if self.validation_loss_curve is not None:
+            # Index 0 is the loss before the first epoch, so that indices are epochs.
             start = np.nan if self.start_loss is None else self.start_loss
             held_out = np.array([start, *self.validation_loss_curve])
-            ax.plot(np.arange(len(held_out)), held_out, color=color, label=f"{of}held out")
+            ax.plot(np.arange(len(held_out)), held_out, color=color, label=f"{prefix}held out")
             if self.best_epoch is not None:
-                label = f"{of}best epoch, {self.best_epoch}"
+                label = f"{prefix}best epoch, {self.best_epoch}"
                 ax.plot(self.best_epoch, held_out[self.best_epoch], "o", color=color, label=label)
         ax.set_xlabel("epoch")
         ax.set_ylabel(self.loss_name)
-        if ax.get_xscale() == "linear":
+        if ax.get_xscale() == "linear":  # locators of other scales have no `integer`
             ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure

@@ -1,4 +1,4 @@
-"""Displays of rows of X, as images or as lines: reconstructions, walks and traversals."""
+"""Displays of rows, as images or lines: reconstructions, interpolations and traversals."""
 
 from numbers import Integral
 
@@ -8,37 +8,39 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
 from ._drawing import (
-    axes_for,
     checked_image_shape,
+    choose_method_styles,
+    choose_step_styles,
     draw_images,
     draw_lines,
-    method_styles,
-    step_styles,
+    prepare_axes,
 )
-from ._inputs import check_can, image_shape_of, named_reducers
+from ._inputs import check_has_attribute, choose_image_shape, name_reducers
 
-TILE = 0.75  # inches
+TILE_WIDTH = 0.75  # of an image, in inches
 
 
 class ReconstructionDisplay:
-    """Rows of X above what reducers make of them.
+    """Rows of X and their reconstructions by one or several reducers.
 
-    Lines share an axis of values: of columns with different units, show standardised ones.
+    They are drawn as images, or as lines over the features. Lines share one axis of values: if
+    the features have different units, standardise X beforehand.
 
     Parameters
     ----------
     rows : dict of str to array-like of shape (n_samples, n_features)
-        What is drawn, by name, from top to bottom; the first are the originals.
+        Rows to draw by name, from top to bottom. The first are the originals, whose range is
+        that of the colour map.
     image_shape : sequence of int, default=None
-        (height, width) or (channels, height, width) of the images that rows hold in C order,
-        with one channel or three; None draws lines.
+        (height, width) or (channels, height, width) of the images that the rows hold in C
+        order, with one channel or three. None draws lines.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What is drawn into.
+        Axes with the images or lines.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of `ax_`.
 
     Examples
     --------
@@ -64,15 +66,15 @@ class ReconstructionDisplay:
 
         Parameters
         ----------
-        estimators : fitted transformer, list or dict of them by name
-            With `inverse_transform`.
+        estimators : fitted transformer, list of them or dict of str to fitted transformer
+            They need `inverse_transform`.
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             Rows to reconstruct.
         X_noisy : {array-like, data frame, sparse matrix} of shape (n_samples, n_features), \
                 default=None
-            What the reducers are given in place of X, to restore X.
+            Corrupted rows that the reducers reconstruct instead of X. They are drawn as well.
         n_samples : int, default=8
-            Rows to draw, from the first on.
+            Number of rows to draw.
         image_shape : sequence of int, default=None
             As in the constructor; None takes that of the first estimator with an `image_shape`.
         ax, cmap : optional
@@ -87,35 +89,40 @@ class ReconstructionDisplay:
         TypeError
             If an estimator has no `inverse_transform`.
         ValueError
-            If n_samples is not an int of at least 1.
+            If `n_samples` is not an int of at least 1, X and `X_noisy` have different numbers
+            of rows, an estimator is named "original" or "noisy", or `image_shape` does not fit
+            the features.
         """
-        reducers = invertible(estimators)
+        reducers = name_invertible_reducers(estimators)
         taken = sorted({"original", "noisy"} & reducers.keys())
         if taken:
-            raise ValueError(f"The names 'original' and 'noisy' are those of X; got {taken}.")
+            raise ValueError(
+                "Estimators must not be named 'original' or 'noisy', the names of X and X_noisy; "
+                f"got {taken}."
+            )
         check_consistent_length(X, X_noisy)
         if not (isinstance(n_samples, Integral) and n_samples >= 1):
             raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
         first = slice(0, n_samples)
         X_in = _safe_indexing(X if X_noisy is None else X_noisy, first)
-        rows = {"original": as_array(_safe_indexing(X, first))}
+        rows = {"original": to_dense_array(_safe_indexing(X, first))}
         if X_noisy is not None:
-            rows["noisy"] = as_array(X_in)
+            rows["noisy"] = to_dense_array(X_in)
         for name, reducer in reducers.items():
-            rows[name] = as_array(reducer.inverse_transform(reducer.transform(X_in)))
-        image_shape = image_shape_of(reducers.values(), image_shape)
+            rows[name] = to_dense_array(reducer.inverse_transform(reducer.transform(X_in)))
+        image_shape = choose_image_shape(image_shape, reducers.values())
         return cls(rows, image_shape=image_shape).plot(ax, cmap=cmap)
 
     @classmethod
     def from_estimator(
         cls, estimator, X, *, X_noisy=None, n_samples=8, image_shape=None, ax=None, cmap="gray"
     ):
-        """Reconstruct the first rows of X by one estimator and draw them.
+        """Reconstruct the first rows of X with one estimator and draw them.
 
         Parameters
         ----------
         estimator : fitted transformer
-            With `inverse_transform`.
+            It needs `inverse_transform`.
         X, X_noisy, n_samples, image_shape, ax, cmap : optional
             As in `from_estimators`.
 
@@ -123,8 +130,15 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        how = {"n_samples": n_samples, "image_shape": image_shape, "ax": ax, "cmap": cmap}
-        return cls.from_estimators([estimator], X, X_noisy=X_noisy, **how)
+        return cls.from_estimators(
+            [estimator],
+            X,
+            X_noisy=X_noisy,
+            n_samples=n_samples,
+            image_shape=image_shape,
+            ax=ax,
+            cmap=cmap,
+        )
 
     def plot(self, ax=None, *, cmap="gray"):
         """Draw the rows.
@@ -134,27 +148,28 @@ class ReconstructionDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
         cmap : str or matplotlib Colormap, default="gray"
-            For images of one channel. "gray" has the lowest value of the originals black
+            For images of one channel. "gray" draws the lowest value of the originals black
             and the highest white.
 
         Returns
         -------
         display : ReconstructionDisplay
         """
-        names, grid = list(self.rows), np.stack([np.asarray(r) for r in self.rows.values()])
-        looks = {"original": {"color": "black"}, "noisy": {"color": "0.75"}}
-        methods = [name for name in names if name not in looks]
-        for name, style in zip(methods, method_styles(methods), strict=True):
-            looks[name] = {**style, "marker": ""}
+        names = list(self.rows)
+        grid = np.stack([np.asarray(rows) for rows in self.rows.values()])
+        styles = {"original": {"color": "black"}, "noisy": {"color": "0.75"}}
+        methods = [name for name in names if name not in styles]
+        for name, style in zip(methods, choose_method_styles(methods), strict=True):
+            styles[name] = {**style, "marker": ""}
         self.ax_ = draw_rows(
             type(self).__name__,
             ax,
             grid,
             self.image_shape,
             names,
-            limits=value_range(grid[0]),
+            limits=compute_value_range(grid[0]),
             cmap=cmap,
-            line_styles=[looks[name] for name in names],
+            line_styles=[styles[name] for name in names],
             lines_by="row",
         )
         self.figure_ = self.ax_.figure
@@ -162,23 +177,23 @@ class ReconstructionDisplay:
 
 
 class InterpolationDisplay:
-    """What lies between two rows of X: decoded codes on the straight line between theirs.
+    """Decoded codes along the straight line between the codes of two rows of X.
 
     Parameters
     ----------
     walks : dict of str to array-like of shape (n_steps, n_features)
-        Decoded walks by the name of the reducer.
+        Decoded codes, from the first row to the second, by the name of the reducer.
     image_shape : sequence of int, default=None
         As in `ReconstructionDisplay`.
     limits : (float, float), default=None
-        Values that are black and white in images. None is the range of what is drawn.
+        Values that are drawn black and white in images. None takes the range of all values.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What is drawn into.
+        Axes with the images or lines.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of `ax_`.
 
     Examples
     --------
@@ -199,16 +214,16 @@ class InterpolationDisplay:
 
     @classmethod
     def from_estimators(cls, estimators, X, *, n_steps=9, image_shape=None, ax=None, cmap="gray"):
-        """Walk from one row to another in equal steps of the code and draw what is decoded.
+        """Interpolate between the codes of two rows in equal steps, decode and draw the result.
 
         Parameters
         ----------
-        estimators : fitted transformer, list or dict of them by name
-            With `inverse_transform`.
+        estimators : fitted transformer, list of them or dict of str to fitted transformer
+            They need `inverse_transform`.
         X : {array-like, data frame, sparse matrix} of shape (2, n_features)
-            The row to start from and the row to end at.
+            Row to start from and row to end at.
         n_steps : int, default=9
-            Rows decoded, those at both ends included; at least 2.
+            Number of decoded rows, including both ends; at least 2.
         image_shape, ax, cmap : optional
             As in `ReconstructionDisplay`.
 
@@ -218,33 +233,33 @@ class InterpolationDisplay:
 
         Raises
         ------
-        ValueError
-            If X has not two rows, or `n_steps` is less than 2.
         TypeError
             If an estimator has no `inverse_transform`.
         ValueError
-            If n_samples is not an int of at least 1.
+            If X does not have exactly two rows, `n_steps` is not an int of at least 2, or
+            `image_shape` does not fit the features.
         """
-        reducers = invertible(estimators)
+        reducers = name_invertible_reducers(estimators)
         if _num_samples(X) != 2:
-            raise ValueError(f"A walk is between two rows; X has {_num_samples(X)}.")
-        check_steps(n_steps)
+            raise ValueError(f"X must have exactly two rows; got {_num_samples(X)}.")
+        check_n_steps(n_steps)
         walks = {}
         for name, reducer in reducers.items():
-            start, end = as_array(reducer.transform(X))
-            walks[name] = as_array(reducer.inverse_transform(np.linspace(start, end, n_steps)))
-        image_shape = image_shape_of(reducers.values(), image_shape)
-        display = cls(walks, image_shape=image_shape, limits=value_range(X))
+            start, end = to_dense_array(reducer.transform(X))
+            codes = np.linspace(start, end, n_steps)
+            walks[name] = to_dense_array(reducer.inverse_transform(codes))
+        image_shape = choose_image_shape(image_shape, reducers.values())
+        display = cls(walks, image_shape=image_shape, limits=compute_value_range(X))
         return display.plot(ax, cmap=cmap)
 
     @classmethod
     def from_estimator(cls, estimator, X, *, n_steps=9, image_shape=None, ax=None, cmap="gray"):
-        """Walk from one row to another by the code of one estimator.
+        """Interpolate between the codes of two rows with one estimator and draw the result.
 
         Parameters
         ----------
         estimator : fitted transformer
-            With `inverse_transform`.
+            It needs `inverse_transform`.
         X, n_steps, image_shape, ax, cmap : optional
             As in `from_estimators`.
 
@@ -252,11 +267,12 @@ class InterpolationDisplay:
         -------
         display : InterpolationDisplay
         """
-        how = {"n_steps": n_steps, "image_shape": image_shape, "ax": ax, "cmap": cmap}
-        return cls.from_estimators([estimator], X, **how)
+        return cls.from_estimators(
+            [estimator], X, n_steps=n_steps, image_shape=image_shape, ax=ax, cmap=cmap
+        )
 
     def plot(self, ax=None, *, cmap="gray"):
-        """Draw the walks.
+        """Draw the decoded rows: a row of images, or a panel of lines, for each reducer.
 
         Parameters
         ----------
@@ -286,27 +302,27 @@ class InterpolationDisplay:
 
 
 class CodeTraversalDisplay:
-    """What each number of the code does: rows decoded while it alone moves.
+    """Decoded rows while one component of the code varies and the others stay fixed.
 
     Parameters
     ----------
     decoded : array-like of shape (n_components, n_steps, n_features)
-        Decoded rows.
+        Decoded rows, for each component that varies.
     steps : array-like of shape (n_steps,)
-        Where each number of the code was, in its standard deviations from the centre.
+        Distances of the component from the centre, in its standard deviations.
     code_names : list of str, default=None
-        Names of the numbers of the code; None counts them.
+        Names of the components that vary; None numbers them from 0.
     image_shape : sequence of int, default=None
         As in `ReconstructionDisplay`.
     limits : (float, float), default=None
-        Values that are black and white in images. None is the range of what is drawn.
+        Values that are drawn black and white in images. None takes the range of all values.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What is drawn into.
+        Axes with the images or lines.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of `ax_`.
 
     Examples
     --------
@@ -341,22 +357,23 @@ class CodeTraversalDisplay:
         ax=None,
         cmap="gray",
     ):
-        """Move each number of the code by itself and draw what is decoded.
+        """Vary each component of the code by itself, decode and draw the result.
 
         Parameters
         ----------
         estimator : fitted transformer
-            With `inverse_transform`.
+            It needs `inverse_transform`.
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
-            Rows whose codes tell the centre and how far a number of the code goes.
+            Rows whose codes determine the centre and the standard deviations.
         row : int, default=None
-            Row of X whose code is the centre; None is the mean code.
+            Index of the row of X whose code is the centre; None takes the mean of the codes.
         components : sequence of int, default=None
-            Which numbers of the code to move; None takes the first ten.
+            Indices of the components to vary; None takes the first ten.
         width : float, default=2.0
-            How far to go to either side, in standard deviations of that number over X.
+            Largest distance from the centre, to either side, in standard deviations of the
+            component over X.
         n_steps : int, default=7
-            Rows decoded for each number.
+            Number of decoded rows for each component, at least 2.
         image_shape, ax, cmap : optional
             As in `ReconstructionDisplay`.
 
@@ -369,32 +386,36 @@ class CodeTraversalDisplay:
         TypeError
             If the estimator has no `inverse_transform`.
         ValueError
-            If X has no such row, codes no such components, or `n_steps` is less than 2.
+            If X has no such row, the codes have no such components, `n_steps` is not an int of
+            at least 2, or `image_shape` does not fit the features.
         """
-        check_can(estimator, "inverse_transform")
-        check_steps(n_steps)
-        codes = as_array(estimator.transform(X))
+        check_has_attribute(estimator, "inverse_transform")
+        check_n_steps(n_steps)
+        codes = to_dense_array(estimator.transform(X))
         if row is not None and not 0 <= row < len(codes):
-            raise ValueError(f"row={row!r} is not among the {len(codes)} rows of X.")
-        spread = codes.std(axis=0, dtype=np.float64)  # squares can be too large for float32
+            raise ValueError(
+                f"row must be the index of a row of X, from 0 to {len(codes) - 1}; got {row!r}."
+            )
+        std = codes.std(axis=0, dtype=np.float64)  # the squares may overflow in float32
         centre = codes.mean(axis=0) if row is None else codes[row]
-        components = checked_components(components, codes.shape[1])
+        components = choose_components(components, codes.shape[1])
         steps = np.linspace(-width, width, n_steps)
-        moved = np.tile(centre, (len(components), n_steps, 1))
-        for unit, k in zip(moved, components, strict=True):
-            unit[:, k] += steps * spread[k]
-        decoded = as_array(estimator.inverse_transform(moved.reshape(-1, codes.shape[1])))
+        varied = np.tile(centre, (len(components), n_steps, 1))
+        for codes_of_component, k in zip(varied, components, strict=True):
+            codes_of_component[:, k] += steps * std[k]
+        # Decode all of them in one call.
+        decoded = to_dense_array(estimator.inverse_transform(varied.reshape(-1, codes.shape[1])))
         display = cls(
             decoded.reshape(len(components), n_steps, -1),
             steps=steps,
             code_names=[f"code {k}" for k in components],
-            image_shape=image_shape_of([estimator], image_shape),
-            limits=value_range(X),
+            image_shape=choose_image_shape(image_shape, [estimator]),
+            limits=compute_value_range(X),
         )
         return display.plot(ax, cmap=cmap)
 
     def plot(self, ax=None, *, cmap="gray"):
-        """Draw the decoded rows.
+        """Draw the decoded rows: a row of images, or a panel of lines, for each component.
 
         Parameters
         ----------
@@ -407,15 +428,15 @@ class CodeTraversalDisplay:
         -------
         display : CodeTraversalDisplay
         """
-        decoded = np.asarray(self.decoded)
+        decoded, code_names = np.asarray(self.decoded), self.code_names
+        if code_names is None:
+            code_names = [f"code {k}" for k in range(len(decoded))]
         self.ax_ = draw_rows(
             type(self).__name__,
             ax,
             decoded,
             self.image_shape,
-            [f"code {k}" for k in range(len(decoded))]
-            if self.code_names is None
-            else list(self.code_names),
+            list(code_names),
             [f"{step:+.1f} sd" if step else "centre" for step in self.steps],
             limits=self.limits,
             cmap=cmap,
@@ -424,43 +445,46 @@ class CodeTraversalDisplay:
         return self
 
 
-def invertible(estimators):
-    """Return a dict of reducers by name, all with an inverse."""
-    reducers = named_reducers(estimators)
+def name_invertible_reducers(estimators):
+    """Return a dict of reducers by name; raise a TypeError for one without an inverse."""
+    reducers = name_reducers(estimators)
     for reducer in reducers.values():
-        check_can(reducer, "inverse_transform")
+        check_has_attribute(reducer, "inverse_transform")
     return reducers
 
 
-def check_steps(n_steps):
-    """Refuse a walk that goes nowhere."""
+def check_n_steps(n_steps):
+    """Raise a ValueError if `n_steps` is not an int of at least 2, one for each end."""
     if not (isinstance(n_steps, Integral) and n_steps >= 2):
         raise ValueError(f"n_steps must be an int of at least 2; got {n_steps!r}.")
 
 
-def checked_components(components, n_components):
-    """Return which numbers of the code are asked for, at most ten where it is not said."""
+def choose_components(components, n_components):
+    """Return the indices of the components to vary, by default the first ten."""
     if components is None:
         return range(min(n_components, 10))
-    components = np.atleast_1d(components)
-    if components.size == 0 or not set(components) <= set(range(n_components)):
-        raise ValueError(f"components={components!r} are not in codes of {n_components} numbers.")
-    return components
+    indices = np.atleast_1d(components)
+    if indices.size == 0 or not set(indices) <= set(range(n_components)):
+        raise ValueError(
+            f"components must hold integers from 0 to {n_components - 1}, at least one; got "
+            f"{components!r}."
+        )
+    return indices
 
 
-def as_array(X):
-    """Return rows as an array."""
+def to_dense_array(X):
+    """Convert rows to a dense NumPy array."""
     return X.toarray() if issparse(X) else np.asarray(X)
 
 
-def value_range(X):
+def compute_value_range(X):
     """Return the lowest and the highest value of X."""
-    X = as_array(X)
+    X = to_dense_array(X)
     return X.min(), X.max()
 
 
 def draw_rows(
-    user,
+    display_name,
     ax,
     grid,
     image_shape,
@@ -472,19 +496,42 @@ def draw_rows(
     line_styles=None,
     lines_by="column",
 ):
-    """Draw rows of X, an array (n_rows, n_columns, n_features), and return the Axes.
+    """Draw rows of X as images or as lines, and return the Axes.
 
-    As images they are tiles in that order. As lines there is a panel for each row with a line
-    for each column, or the other way round.
+    Parameters
+    ----------
+    display_name : str
+        Name of the Display, for error messages.
+    ax : matplotlib Axes or None
+        Axes to draw into; None makes a new figure.
+    grid : ndarray of shape (n_rows, n_columns, n_features)
+        Rows of X in the order in which they are drawn as images.
+    image_shape : sequence of int or None
+        (height, width) or (channels, height, width); None draws lines.
+    row_names, column_names : list of str
+        Labels of the grid.
+    limits, cmap : optional
+        As in `draw_images`; lines ignore them.
+    line_styles : list of dict, default=None
+        Keyword arguments of matplotlib's `plot` for each line; None colours the lines from dark
+        to light.
+    lines_by : {"column", "row"}, default="column"
+        "column" draws a panel for each row of the grid, with a line for each column. "row" draws
+        a panel for each column, with a line for each row.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        Axes with the images or lines.
     """
     image_shape = checked_image_shape(image_shape, grid.shape[-1])
     n_rows, n_columns = grid.shape[:2]
     if image_shape:
-        height = n_rows * TILE * image_shape[1] / image_shape[2]
-        (ax,) = axes_for(user, ax, size=(n_columns * TILE + 1.6, height + 0.4))
-        if column_names:  # there may be little room: the ends, and the middle if it is a column
-            shown = {0, n_columns - 1} | ({n_columns // 2} if n_columns % 2 else set())
-            column_names = [n if j in shown else "" for j, n in enumerate(column_names)]
+        height = n_rows * TILE_WIDTH * image_shape[1] / image_shape[2]
+        # 1.6 and 0.4 inches are for the labels.
+        (ax,) = prepare_axes(display_name, ax, size=(n_columns * TILE_WIDTH + 1.6, height + 0.4))
+        if column_names:
+            column_names = keep_outer_and_middle(column_names)
         draw_images(ax, grid, image_shape, row_names, column_names, limits=limits, cmap=cmap)
         return ax
     if lines_by == "row":
@@ -492,6 +539,17 @@ def draw_rows(
         line_names = row_names
     else:
         panels, panel_names, line_names = grid, row_names, column_names
-    (ax,) = axes_for(user, ax, size=(1.4 * len(panels) + 2.4, 3))
-    draw_lines(ax, panels, panel_names, line_names, line_styles or step_styles(n_columns))
+    (ax,) = prepare_axes(display_name, ax, size=(1.4 * len(panels) + 2.4, 3))
+    line_styles = line_styles or choose_step_styles(n_columns)
+    draw_lines(ax, panels, panel_names, line_names, line_styles)
     return ax
+
+
+def keep_outer_and_middle(names):
+    """Blank all labels but the first, the last and, of an odd number, the middle one.
+
+    All labels would overlap where images are narrow.
+    """
+    n = len(names)
+    kept = {0, n - 1} | ({n // 2} if n % 2 else set())
+    return [name if j in kept else "" for j, name in enumerate(names)]
