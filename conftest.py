@@ -1,14 +1,34 @@
-"""For the tests and the doctests: pictures are drawn without a screen, and closed."""
+"""For the tests and the doctests: examples, processes and threads; pictures without a screen."""
 
 import os
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many processes as cores: further threads would only wait for each other. torch and the
+    # libraries of linear algebra read this when they are imported, and the tests' own processes
+    # inherit it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib as mpl
 import pytest
+from hypothesis import HealthCheck, settings
 from matplotlib import pyplot as plt
 
 collect_ignore_glob = ["docs/*.py", "docs/_build/*", "docs/auto_examples/*", "docs/generated/*"]
+
+# How many examples Hypothesis draws for a test: `pytest --hypothesis-profile thorough`. A busy
+# machine is no failure, so there are neither deadlines nor complaints of slow draws.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=50, **PATIENT)
+settings.register_profile("thorough", max_examples=500, **PATIENT)
+settings.load_profile("default")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return 0 where files or tests are named: they are done before processes have started."""
+    is_whole_suite = config.args_source != pytest.Config.ArgsSource.ARGS
+    return min(4, os.cpu_count() or 1) if is_whole_suite else 0
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, UndefinedMetricWarning
+from zoo import ESTIMATORS, draw_fewer, make_estimator
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae.inspection import (
     CodeScatterDisplay,
     CodeSizeCurveDisplay,
@@ -24,21 +24,13 @@ from sklearn_ae.inspection import (
     ReconstructionDisplay,
 )
 
-PARAMS = {"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
-ESTIMATORS = {
-    "defaults": AutoencoderTransformer(2, **PARAMS),
-    "clipped": AutoencoderTransformer(None, clip=True, early_stopping=False, **PARAMS),
-    "textbook": AutoencoderTransformer(3, linear_start=False, **PARAMS),
-    "many codes": AutoencoderTransformer(20, **PARAMS),
-    "share of variance": AutoencoderTransformer(0.5, **PARAMS),
-    "cross-entropy": AutoencoderTransformer(1, loss="binary_cross_entropy", **PARAMS),
-    "squashed": AutoencoderTransformer(1, output_activation="logistic", **PARAMS),
-    "absolute": AutoencoderTransformer(1, loss="absolute_error", **PARAMS),
-    "gaussian": DenoisingAutoencoder(2, **PARAMS),
-    "masking": DenoisingAutoencoder(2, corruption="masking", **PARAMS),
-    "salt and pepper": DenoisingAutoencoder(
-        1, corruption="salt_and_pepper", corruption_level=0.3, **PARAMS
-    ),
+TINY = {"hidden_layer_sizes": (4,), "max_epochs": 2}
+FITTED = {
+    **{name: make_estimator(name, n_components=2, **TINY) for name in ESTIMATORS},
+    "one code": make_estimator("cross-entropy", n_components=1, **TINY),
+    "all codes": make_estimator("clipped", early_stopping=False, **TINY),
+    "many codes": make_estimator("linear start", n_components=20, **TINY),
+    "share of variance": make_estimator("linear start", n_components=0.5, **TINY),
 }
 DTYPES = [
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -182,8 +174,8 @@ def use(estimator, X):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", ESTIMATORS)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("name", FITTED)
+@draw_fewer(1 / 3)
 @given(table=tables)
 def test_estimators(name, table):
     X = made(**table)
@@ -193,14 +185,16 @@ def test_estimators(name, table):
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         try:
-            use(clone(ESTIMATORS[name]), X)
+            use(clone(FITTED[name]), X)
         except (ValueError, TypeError) as error:
             check_message(error)
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", ["defaults", "clipped", "textbook", "cross-entropy", "masking"])
-@settings(max_examples=15, deadline=None)
+@pytest.mark.parametrize(
+    "name", ["linear start", "all codes", "textbook", "one code", "masking", "convolutional"]
+)
+@draw_fewer(1 / 3)
 @given(
     fitted_to=st.sampled_from(["normal", "unit", "constant", "small", "large"]),
     values=st.sampled_from(sorted(set(VALUES) - {"nan", "infinity"})),
@@ -211,7 +205,7 @@ def test_other_rows_than_those_in_fit(name, fitted_to, values, dtype):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            estimator = clone(ESTIMATORS[name]).fit(rows)
+            estimator = clone(FITTED[name]).fit(rows)
         except ValueError:
             return
     others = made(7, 5, dtype, values, "C")
@@ -225,8 +219,8 @@ def test_other_rows_than_those_in_fit(name, fitted_to, values, dtype):
             check_message(error)
 
 
-@pytest.mark.parametrize("name", ["defaults", "gaussian"])
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("name", ["linear start", "denoising"])
+@draw_fewer(1 / 8)
 @given(table=tables)
 def test_displays(name, table):
     X = made(**table)
@@ -236,7 +230,7 @@ def test_displays(name, table):
         for expected in (ConvergenceWarning, FitFailedWarning, UndefinedMetricWarning):
             warnings.simplefilter("ignore", expected)
         try:
-            estimator = clone(ESTIMATORS[name]).fit(X)
+            estimator = clone(FITTED[name]).fit(X)
         except (ValueError, TypeError):
             return
         for draw in (

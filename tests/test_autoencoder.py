@@ -8,6 +8,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
 
+pytestmark = pytest.mark.slow  # fits at full size
+
 
 @pytest.mark.parametrize("n_components", [2, 8, 32])
 def test_default_beats_pca_on_digits(digits, n_components):
@@ -32,6 +34,6 @@ def test_wider_code_reconstructs_no_worse():
     X = load_digits().data[:600]
     scores = [
         AutoencoderTransformer(size, random_state=0).fit(X[:450]).score(X[450:])
-        for size in (1, 2, 4, 8, 16, 32)
+        for size in (1, 4, 16)
     ]
     assert np.all(np.diff(scores) > 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,36 +16,16 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import InvalidParameterError
+from zoo import ESTIMATORS, make_estimator, quick
 
 import sklearn_ae._base as base
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._base import own_random_state
 
-CONFIGURATIONS = {
-    "linear start": {},
-    "textbook": {"linear_start": False},
-    "no hidden layer": {"hidden_layer_sizes": ()},
-    "squashing": {"code_activation": "relu", "output_activation": "logistic"},
-    "binary cross-entropy": {"loss": "binary_cross_entropy"},
-    "clipped": {"clip": True},
-    "convolutional": {"conv_filters": (4,), "image_shape": (1, 2, 5)},
-    "custom": {"encoder": torch.nn.Linear, "decoder": torch.nn.Linear},
-}
 
-
-def quick(n_components=3, **params):
-    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0, **params}
-    return AutoencoderTransformer(n_components, **params)
-
-
-@pytest.fixture
-def unit_X(X):
-    return (X - X.min()) / (X.max() - X.min())
-
-
-@pytest.fixture(params=CONFIGURATIONS)
+@pytest.fixture(params=ESTIMATORS)
 def fitted(request, unit_X):
-    return quick(**CONFIGURATIONS[request.param]).fit(unit_X)
+    return make_estimator(request.param, n_components=3).fit(unit_X)
 
 
 # ----------------------------------------------------------------------------- inference
@@ -165,7 +145,6 @@ def test_wrong_number_of_codes(X):
 # -------------------------------------------------------------------------------- scores
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     X=hnp.arrays(
         np.float64,

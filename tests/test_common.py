@@ -4,37 +4,11 @@ import inspect
 
 import pytest
 import torch
-from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from torch import nn
+from zoo import TAKES_ANY_NUMBERS, make_estimator
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-
-
-class Perceptron(nn.Sequential):
-    """A custom network. A function's address would be in the names of the tests."""
-
-    def __init__(self, n_in, n_out):
-        hidden = nn.Linear(n_in, 16), nn.LayerNorm(16), nn.ReLU(), nn.Dropout(0.1)
-        super().__init__(*hidden, nn.Linear(16, n_out))
-
-
-TEXTBOOK = {"linear_start": False, "hidden_layer_sizes": (16,), "max_epochs": 20}
-CONVOLUTIONAL = {"conv_filters": (4,), "image_shape": (1, 1, -1), "hidden_layer_sizes": (16,)}
-CUSTOM = {"encoder": Perceptron, "decoder": Perceptron}
-ESTIMATORS = {
-    "linear start": AutoencoderTransformer(),
-    "textbook": AutoencoderTransformer(early_stopping=False, **TEXTBOOK),
-    "convolutional": AutoencoderTransformer(max_epochs=20, **CONVOLUTIONAL),
-    "custom": AutoencoderTransformer(max_epochs=20, linear_start=False, **CUSTOM),
-    "denoising": DenoisingAutoencoder(),
-    "masking": DenoisingAutoencoder(corruption="masking", **TEXTBOOK),
-    "denoising, convolutional": DenoisingAutoencoder(
-        max_epochs=20, linear_start=False, clip=True, **CONVOLUTIONAL
-    ),
-    "denoising, custom": DenoisingAutoencoder(max_epochs=20, **CUSTOM),
-}
 
 # Public checks of scikit-learn's that check_estimator does not run.
 FURTHER_CHECKS = [
@@ -52,19 +26,34 @@ FURTHER_CHECKS = [
 ]
 
 
-@parametrize_with_checks(list(ESTIMATORS.values()))
-def test_scikit_learn_checks(estimator, check):
+# Two epochs: the checks are of the contract, not of quality.
+CHECKED = {name: make_estimator(name, max_epochs=2) for name in TAKES_ANY_NUMBERS}
+
+
+def run_check(estimator, check):
     if "cuda" in str(check) and not torch.cuda.is_available():
         pytest.skip("scikit-learn asks whether torch is built for CUDA, not whether there is a GPU")
     check(estimator)
 
 
+@parametrize_with_checks(list(CHECKED.values()))
+def test_scikit_learn_checks(estimator, check):
+    run_check(estimator, check)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([AutoencoderTransformer(), DenoisingAutoencoder()])
+def test_scikit_learn_checks_of_all_defaults(estimator, check):
+    run_check(estimator, check)
+
+
 # the checks fit data frames and transform arrays; scikit-learn itself warns of that
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
-@pytest.mark.parametrize("name", FURTHER_CHECKS)
-@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_further_scikit_learn_checks(estimator, name):
-    getattr(estimator_checks, name)(type(estimator).__name__, estimator)
+@pytest.mark.parametrize("check", FURTHER_CHECKS)
+@pytest.mark.parametrize("name", CHECKED)
+def test_further_scikit_learn_checks(name, check):
+    estimator = CHECKED[name]
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
 @pytest.mark.parametrize("name", ["linear start", "denoising"])
@@ -74,7 +63,7 @@ def test_further_scikit_learn_checks(estimator, name):
 )
 def test_results_on_arrays_of_other_libraries_are_those_on_numpys(name, library, dtype):
     # the rows vary along 8 directions: further codes would be rounding, which differs
-    estimator = clone(ESTIMATORS[name]).set_params(max_epochs=3, n_components=4)
+    estimator = make_estimator(name, n_components=4)
     estimator_checks.check_array_api_input_and_values(name, estimator, library, dtype_name=dtype)
 
 

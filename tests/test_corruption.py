@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_sample_image
 
@@ -56,7 +56,6 @@ def patches(size):
 
 
 @pytest.mark.parametrize("corruption", OBJECTS, ids=repr)
-@settings(max_examples=20, deadline=None)
 @given(X=unit_rows)
 def test_objects_keep_the_contract(corruption, X):
     batch = batch_of(X)
@@ -112,7 +111,6 @@ def test_salt_and_pepper_are_even(share):
     np.testing.assert_array_equal(corrupted[kept], X[kept])
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     X=unit_rows,
     kind=st.sampled_from(["gaussian", "masking", "salt_and_pepper", torch.negative]),
@@ -143,7 +141,6 @@ def test_corrupt_leaves_X_and_the_global_generators_alone():
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     X=unit_rows,
     kind=st.sampled_from(["gaussian", "masking", "salt_and_pepper", Downscale((6, 2, 2), 2)]),

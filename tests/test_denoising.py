@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error
 from sklearn.preprocessing import StandardScaler
 from torch import nn
+from zoo import quick
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._training import AutoencoderNet
@@ -29,9 +30,7 @@ BUILT_IN = {
 }
 
 
-def quick(n_components=3, **params):
-    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0, **params}
-    return DenoisingAutoencoder(n_components, **params)
+quick = functools.partial(quick, estimator=DenoisingAutoencoder)
 
 
 def untrained(n_components, corruption, level=0.5, corruption_range=None, **params):
@@ -44,11 +43,6 @@ def untrained(n_components, corruption, level=0.5, corruption_range=None, **para
         random_state=0,
         **params,
     )
-
-
-@pytest.fixture(scope="session")
-def unit_digits(digits):
-    return tuple(X / 16 for X in digits)
 
 
 @pytest.fixture(scope="session")
@@ -193,21 +187,15 @@ def test_share_of_variance_and_overcomplete_codes(unit_digits):
 
 
 @pytest.fixture(scope="module")
-def default_of(unit_digits):
-    """The default with a seed, trained once."""
-
-    @functools.cache
-    def fitted(seed):
-        autoencoder = DenoisingAutoencoder(16, corruption_level=0.3, random_state=seed)
-        return autoencoder.fit(unit_digits[0])
-
-    return fitted
+def default(unit_digits):
+    """The default, trained once."""
+    return DenoisingAutoencoder(16, corruption_level=0.3, random_state=0).fit(unit_digits[0])
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_default_beats_pca_and_kernel_pca(unit_digits, default_of, seed):
+@pytest.mark.slow
+def test_default_beats_pca_and_kernel_pca(unit_digits, default):
     X, X_test = unit_digits
-    X_noisy = corrupt(X_test, "gaussian", 0.3, random_state=10 + seed)
+    X_noisy = corrupt(X_test, "gaussian", 0.3, random_state=10)
     rivals = [PCA(size) for size in (8, 16, 32)] + [
         KernelPCA(size, kernel="rbf", gamma=gamma, alpha=alpha, fit_inverse_transform=True)
         for size in (16, 64)
@@ -218,11 +206,12 @@ def test_default_beats_pca_and_kernel_pca(unit_digits, default_of, seed):
         mean_squared_error(X_test, rival.inverse_transform(rival.fit(X).transform(X_noisy)))
         for rival in rivals
     ]
-    restored = default_of(seed).reconstruct(X_noisy)
+    restored = default.reconstruct(X_noisy)
     assert mean_squared_error(X_test, restored) < 0.9 * min(errors)
 
 
-def test_codes_hold_against_noise(unit_digits, default_of):
+@pytest.mark.slow
+def test_codes_hold_against_noise(unit_digits, default):
     """Codes of a row and of its noisy copy are closer, in units of the spread of the codes."""
     X, X_test = unit_digits
     X_noisy = corrupt(X_test, "gaussian", 0.3, random_state=1)
@@ -231,7 +220,7 @@ def test_codes_hold_against_noise(unit_digits, default_of):
         clean, noisy = reducer.transform(X_test), reducer.transform(X_noisy)
         return np.square(noisy - clean).mean() / clean.var(axis=0).mean()
 
-    assert shift(default_of(0)) < 0.8 * shift(PCA(16).fit(X))
+    assert shift(default) < 0.8 * shift(PCA(16).fit(X))
 
 
 @pytest.mark.parametrize("params", [{}, {"linear_start": False}], ids=["linear start", "textbook"])
@@ -255,6 +244,7 @@ def test_corruption_is_fresh_in_every_batch(X, params):
         assert np.abs(rows[:, None] - X[None]).max(axis=2).min(axis=1).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_clean_rows_have_the_codes_of_their_corrupted_copies(unit_digits):
     """Clipped noise moves every row far away from the clean ones."""
     X, X_test = unit_digits

@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import dask.dataframe as dd
 import numpy as np
 import pytest
+from zoo import run_python
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
@@ -86,17 +85,15 @@ PAGE = (DOCS / "user_guide" / "beyond_one_machine.rst").read_text()
 SEARCH, TABLES, ROWS, TRAIN = python_blocks("user_guide/beyond_one_machine.rst")
 
 
-def run(command, folder):
+def run(*command, folder):
     no_gpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # ranks would need one each
-    how = {"capture_output": True, "text": True, "check": True, "timeout": 300}
-    return subprocess.run(command, cwd=folder, env=no_gpu, **how)
+    return run_python(*command, cwd=folder, env=no_gpu)
 
 
+@pytest.mark.slow
 def test_the_script_of_a_search_runs_as_written(tmp_path):
     (tmp_path / "search.py").write_text(SEARCH)
-    command = [sys.executable, "search.py"]
-    result = run(command, tmp_path)
-    assert "'n_components': 16" in result.stdout
+    assert "'n_components': 16" in run("search.py", folder=tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -104,23 +101,23 @@ def folder(tmp_path_factory):
     """Where the script that makes tables has been run."""
     folder = tmp_path_factory.mktemp("tables")
     (folder / "tables.py").write_text(TABLES)
-    run([sys.executable, "tables.py"], folder)
+    run("tables.py", folder=folder)
     return folder
 
 
 # Dask calls what the latest pandas deprecates
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*The inplace keyword in DataFrame")
 def test_the_script_of_rows_runs_as_written(folder):
     (folder / "rows.py").write_text(ROWS)
-    result = run([sys.executable, "rows.py"], folder)
-    assert float(result.stdout) > 0.6
+    assert float(run("rows.py", folder=folder)) > 0.6
     assert dd.read_parquet(folder / "codes").compute().shape == (1797, 8)
 
 
+@pytest.mark.slow
 def test_the_script_of_ranks_runs_as_written(folder):
     (folder / "train.py").write_text(TRAIN)
     (command,) = re.findall(r"\$ torchrun (--standalone .*)", PAGE)
-    command = [sys.executable, "-m", "torch.distributed.run", *command.split()]
-    run(command, folder)
+    run("-m", "torch.distributed.run", *command.split(), folder=folder)
     assert np.load(folder / "codes.npy").shape == (1797, 32)
     assert (folder / "checkpoints" / "params.pt").exists()

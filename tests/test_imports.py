@@ -1,11 +1,10 @@
 """Imports point one way, and importing the package costs what its dependencies cost."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from zoo import run_python
 
 import sklearn_ae
 
@@ -58,12 +57,10 @@ def test_imports_point_one_way(path):
 
 
 def run(code):
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    return result.stdout.strip()
+    return run_python("-W", "error", "-c", code).strip()
 
 
+@pytest.mark.slow
 def test_import_brings_nothing_that_the_dependencies_do_not():
     dependencies = "import torch, skorch, sklearn"
     new = run(
@@ -75,6 +72,7 @@ def test_import_brings_nothing_that_the_dependencies_do_not():
     assert not heavy & set(new)
 
 
+@pytest.mark.slow
 def test_public_names():
     assert sklearn_ae.__all__ == ["AutoencoderTransformer", "DenoisingAutoencoder"]
     assert run("from sklearn_ae import *; print(DenoisingAutoencoder.__name__)") == (

@@ -1,13 +1,11 @@
 """The code-size curve, held against scikit-learn's own functions, and the Displays."""
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
@@ -34,6 +32,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
+from zoo import draw_fewer, run_python
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, inspection
 from sklearn_ae.inspection import (
@@ -102,6 +101,7 @@ def test_scores_are_those_of_cross_validation(iris):
     assert curve.score_names["classifier_score"] == "accuracy of the classifier"
 
 
+@pytest.mark.slow
 def test_in_two_processes_the_same(iris):
     X, y = iris
     curves = [
@@ -512,7 +512,7 @@ def test_walk_between_two_rows(iris, reducer):
         InterpolationDisplay.from_estimator(reducer, X[:3])
 
 
-@settings(max_examples=20, deadline=None)
+@draw_fewer(1 / 3)
 @given(
     row=st.sampled_from([None, 0, 17]),
     width=st.floats(0.5, 3),
@@ -795,14 +795,9 @@ for draw in (
 """
 
 
+@pytest.mark.slow
 def test_without_pandas_no_frame_and_without_matplotlib_the_error_says_what_to_install():
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", WITHOUT_EXTRAS],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    frame, *lines = result.stdout.splitlines()
+    frame, *lines = run_python("-W", "error", "-c", WITHOUT_EXTRAS).splitlines()
     assert frame == "None"
     assert len(lines) == 6
     assert all('pip install "sklearn-ae[plot]"' in line for line in lines)

@@ -22,16 +22,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from zoo import quick
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 README = Path(__file__).parents[1] / "README.md"
 README_BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-
-
-def quick(n_components=3, **params):
-    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0, **params}
-    return AutoencoderTransformer(n_components, **params)
 
 
 @pytest.fixture(scope="module")
@@ -260,8 +256,17 @@ def test_scoring_monitor():
 # -------------------------------------------------------------------------- documentation
 
 
+@pytest.fixture
+def few_epochs(monkeypatch):
+    """Code as users write it, by default with two epochs: it has to run, not to converge."""
+    for estimator in (AutoencoderTransformer, DenoisingAutoencoder):
+        defaults = {**estimator.__init__.__kwdefaults__, "max_epochs": 2}
+        monkeypatch.setattr(estimator.__init__, "__kwdefaults__", defaults)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("block", README_BLOCKS)
-def test_readme_code_runs(block, capsys):
+def test_readme_code_runs(block, few_epochs, capsys):
     exec(compile(block, "README.md", "exec"), {})
     assert capsys.readouterr().out
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
+from zoo import ESTIMATORS, draw_fewer, make_estimator, scale_to_unit_interval
 
 import sklearn_ae
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
@@ -26,12 +27,10 @@ PACKAGE = str(Path(sklearn_ae.__file__).parent)
 X = np.random.RandomState(0).normal(size=(60, 6))
 PARAMS = {"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
 
-ESTIMATORS = {
-    "defaults": AutoencoderTransformer(2, **PARAMS),
-    "warm start": AutoencoderTransformer(2, warm_start=True, verbose=2, **PARAMS),
-    "custom": AutoencoderTransformer(2, encoder=torch.nn.Linear, **PARAMS),
-    "denoising": DenoisingAutoencoder(2, clip=True, **PARAMS),
-    "logits": AutoencoderTransformer(2, loss="binary_cross_entropy", **PARAMS),
+TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 2}
+INTERRUPTED = {
+    **{name: make_estimator(name, **TINY) for name in ESTIMATORS},
+    "warm start": make_estimator("linear start", warm_start=True, verbose=2, **TINY),
 }
 
 
@@ -77,36 +76,32 @@ def estimator_state(estimator):
     return pickle.dumps(estimator), callbacks
 
 
-def unit(rows):
-    return (rows - rows.min()) / (rows.max() - rows.min())
-
-
 @functools.cache
 def saved(name, is_fitted):
-    estimator = clone(ESTIMATORS[name])
+    estimator = clone(INTERRUPTED[name])
     with redirect_stdout(io.StringIO()):
-        return pickle.dumps(estimator.fit(unit(X)) if is_fitted else estimator)
+        return pickle.dumps(estimator.fit(scale_to_unit_interval(X)) if is_fitted else estimator)
 
 
 @functools.cache
 def n_calls(name, method, is_fitted):
     estimator = pickle.loads(saved(name, is_fitted))
     with watched() as calls, redirect_stdout(io.StringIO()):
-        getattr(estimator, method)(unit(X[::-1] * 2))
+        getattr(estimator, method)(scale_to_unit_interval(X[::-1] * 2))
     return len(calls)
 
 
 @pytest.mark.parametrize("is_fitted", [False, True], ids=["unfitted", "fitted"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("name", ESTIMATORS)
-@settings(max_examples=10, deadline=None)
+@pytest.mark.parametrize("name", INTERRUPTED)
+@draw_fewer(1 / 5)
 @given(share=st.floats(0, 1), error=st.sampled_from([KeyboardInterrupt, MemoryError]))
 def test_error_in_any_call_leaves_everything_as_it_was(name, method, is_fitted, share, error):
     number = 1 + int(share * (n_calls(name, method, is_fitted) - 1))
     estimator = pickle.loads(saved(name, is_fitted))
     before, process = estimator_state(estimator), process_state()
     with redirect_stdout(io.StringIO()), watched(number, error), pytest.raises(error):
-        getattr(estimator, method)(unit(X[::-1] * 2))
+        getattr(estimator, method)(scale_to_unit_interval(X[::-1] * 2))
     assert process_state() == process
     assert estimator_state(estimator) == before
 
@@ -182,7 +177,7 @@ PATHS = [  # what is called, whether on a fitted estimator, and whose code it do
     ("code", "method", "is_fitted"),
     [(code, *path) for *path, unused in PATHS for code in USERS_CODE if code not in unused],
 )
-@settings(max_examples=3, deadline=None)
+@draw_fewer(1 / 16)
 @given(share=st.floats(0, 1))
 def test_error_in_what_the_user_wrote_comes_out_as_it_is(code, method, is_fitted, share):
     def prepared():
@@ -240,14 +235,14 @@ def test_divergence_in_any_epoch_and_loss(loss, epoch, early_stopping, estimator
     params = {**PARAMS, "max_epochs": 4, "loss": loss, "early_stopping": early_stopping}
     diverging = estimator(2, net_params={"callbacks": [poison]}, **params)
     with pytest.warns(ConvergenceWarning, match=rf"in epoch {epoch};.*learning_rate"):
-        diverging.fit(unit(X))
+        diverging.fit(scale_to_unit_interval(X))
     assert process_state() == process
     assert diverging.n_iter_ == epoch
     assert diverging.best_epoch_ in (range(epoch) if early_stopping else [epoch - 1])
     kept = diverging.net_.module_.state_dict()
     for name, weights in poison.weights[diverging.best_epoch_].items():
         assert_array_equal(kept[name], weights)
-    diverging.partial_fit(unit(X))  # training goes on, without another warning
+    diverging.partial_fit(scale_to_unit_interval(X))  # training goes on, without another warning
     assert np.isfinite(diverging.loss_curve_[-1])
 
 

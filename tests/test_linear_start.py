@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
@@ -17,7 +17,6 @@ def untrained(n_components, **params):
     return AutoencoderTransformer(n_components, max_epochs=0, random_state=0, **params)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     n_samples=st.integers(3, 60),
     n_features=st.integers(2, 12),

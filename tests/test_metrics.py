@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn import config_context
@@ -37,11 +37,6 @@ ESTIMATORS = [
     make_pipeline(MinMaxScaler(), DenoisingAutoencoder(4, **QUICK)),
 ]
 RESTORATION = RestorationScorer("gaussian", 0.2, (0, 1))
-
-
-@pytest.fixture
-def unit_X(X):
-    return (X - X.min()) / (X.max() - X.min())
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: str(estimator)[:30])
@@ -160,7 +155,6 @@ def test_an_inverse_of_another_shape_is_an_error(X):
 # ------------------------------------------------------------------ peak signal to noise
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     level=st.floats(1e-3, 10),

@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -175,7 +175,6 @@ def test_widest_part_of_a_network():
 # ----------------------------------------------------------------------- convolutional coders
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(2, 15), st.integers(2, 15)),
     filters=st.lists(st.integers(1, 4), min_size=1, max_size=4),

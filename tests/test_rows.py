@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.decomposition import PCA
+from zoo import draw_fewer
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _rows as module
@@ -89,7 +90,7 @@ def test_fit_does_not_depend_on_the_kind_of_table(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-@settings(max_examples=10, deadline=None)
+@draw_fewer(1 / 5)
 @given(st.lists(st.integers(0, N_ROWS - 1), min_size=1), st.integers(0, 100), st.integers(1, 20))
 def test_rows_are_read_as_they_are(tmp_path_factory, kind, index, start, length):
     path = tmp_path_factory.mktemp("rows")

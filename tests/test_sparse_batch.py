@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -32,7 +32,6 @@ def multiplied(layer, rows):
     return [output.detach(), *(parameter.grad.clone() for parameter in layer.parameters())]
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.tuples(st.integers(1, 9), st.integers(1, 30), st.integers(1, 5)),
     st.floats(0, 1),

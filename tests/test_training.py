@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
+from zoo import quick
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._rows import StandardizedRows, one_ahead, rows_of
@@ -21,12 +22,6 @@ from sklearn_ae._training import (
     learning_rates,
 )
 from sklearn_ae.corruption import GaussianNoise
-
-
-def quick(**params):
-    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0, **params}
-    return AutoencoderTransformer(3, **params)
-
 
 # ------------------------------------------------------------------ rows and batches
 

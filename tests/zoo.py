@@ -1,0 +1,107 @@
+"""What several test files share: estimators, tables' helpers, a custom network, settings.
+
+An estimator that is added to `ESTIMATORS` goes through scikit-learn's checks, any kind of input,
+inference in parts, saving, the export to ONNX, sparse rows, threads and interrupted fits.
+"""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from hypothesis import settings
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+
+
+class Perceptron(nn.Sequential):
+    """A custom network, with layers that behave differently in training.
+
+    It is a class and no function, whose address would be in the names of the tests.
+    """
+
+    def __init__(self, n_in, n_out, width=16):
+        hidden = nn.Linear(n_in, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.05)
+        super().__init__(*hidden, nn.Linear(width, n_out))
+
+
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0}
+CONVOLUTIONAL = {"conv_filters": (4,), "image_shape": (1, 1, -1), **QUICK}  # any number of features
+CUSTOM = {"encoder": Perceptron, "decoder": Perceptron, **QUICK}
+
+ESTIMATORS = {
+    "linear start": AutoencoderTransformer(**QUICK),
+    "textbook": AutoencoderTransformer(linear_start=False, early_stopping=False, **QUICK),
+    "no hidden layer": AutoencoderTransformer(**QUICK | {"hidden_layer_sizes": ()}),
+    "squashed": AutoencoderTransformer(
+        code_activation="relu", output_activation="logistic", **QUICK
+    ),
+    "clipped": AutoencoderTransformer(clip=True, **QUICK),
+    "cross-entropy": AutoencoderTransformer(loss="binary_cross_entropy", **QUICK),
+    "absolute error": AutoencoderTransformer(loss="absolute_error", **QUICK),
+    "convolutional": AutoencoderTransformer(**CONVOLUTIONAL),
+    "custom": AutoencoderTransformer(**CUSTOM),
+    "denoising": DenoisingAutoencoder(**QUICK),
+    "masking": DenoisingAutoencoder(corruption="masking", linear_start=False, **QUICK),
+    "salt and pepper": DenoisingAutoencoder(
+        corruption="salt_and_pepper", corruption_level=0.3, **QUICK
+    ),
+    "denoising, convolutional": DenoisingAutoencoder(
+        linear_start=False, clip=True, **CONVOLUTIONAL
+    ),
+    "denoising, custom decoder": DenoisingAutoencoder(
+        linear_start=False, decoder=Perceptron, **QUICK
+    ),
+}
+# What takes no other numbers than those in [0, 1], and what holds code that a user wrote.
+NEEDS_UNIT_INTERVAL = {"cross-entropy"}
+HAS_CUSTOM_CODE = {"custom", "denoising, custom decoder"}
+TAKES_ANY_NUMBERS = [name for name in ESTIMATORS if name not in NEEDS_UNIT_INTERVAL]
+
+
+def make_estimator(name, n_components=None, **params):
+    """Return an unfitted estimator of the zoo, with parameters of its own."""
+    return clone(ESTIMATORS[name]).set_params(n_components=n_components, **params)
+
+
+def quick(n_components=3, *, estimator=AutoencoderTransformer, **params):
+    """Return a small autoencoder of few epochs."""
+    return estimator(n_components, **{**QUICK, **params})
+
+
+def scale_to_unit_interval(X):
+    """Return X moved and scaled into [0, 1]."""
+    return (X - X.min()) / (X.max() - X.min())
+
+
+def get_weights(estimator):
+    """Return all weights of a fitted estimator in one array."""
+    state = estimator.net_.module_.state_dict()
+    return np.concatenate([weights.cpu().numpy().ravel() for weights in state.values()])
+
+
+def draw_fewer(share):
+    """Return settings with a share of the profile's examples, where a single one is dear."""
+    return settings(max_examples=max(1, round(share * settings().max_examples)))
+
+
+@contextmanager
+def one_thread():
+    """Let torch and linear algebra use one thread, as workers do: results are equal to the bit."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def run_python(*arguments, **how):
+    """Return what a process of Python prints; it fails where the process does."""
+    how = {"capture_output": True, "text": True, "check": True, "timeout": 300, **how}
+    return subprocess.run([sys.executable, *arguments], **how).stdout
