@@ -169,7 +169,8 @@ def peers_table(title, X_train, X_test, n_components, n_rounds):
         ours = time.perf_counter() - start
         score = autoencoder.score(X_test)
         rows["ours"].append((score, ours, 1.0))
-        widths = [X_train.shape[1], *autoencoder._automatic_widths(n_components), n_components]
+        hidden = autoencoder._model_.architecture.hidden_layer_sizes
+        widths = [X_train.shape[1], *hidden, n_components]
         batch_size = autoencoder.net_.batch_size
         for name, epochs in (("stock skorch", skorch_epochs), ("MLPRegressor", mlp_epochs)):
             trained = epochs(u_train, widths, batch_size)

@@ -1,6 +1,9 @@
 """The autoencoder."""
 
+from math import inf
+
 from ._base import BaseAutoencoder
+from ._plan import Defaults
 
 # From this code size on, a second hidden layer still lowers the reconstruction error, but
 # classifiers are less accurate on its codes.
@@ -258,6 +261,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     True
     """
 
+    _defaults = Defaults(
+        max_steps=1200,
+        hidden_layer_sizes=((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,))),
+    )
+
     def __init__(
         self,
         n_components=None,
@@ -291,37 +299,32 @@ class AutoencoderTransformer(BaseAutoencoder):
         verbose=0,
         net_params=None,
     ):
-        super().__init__(
-            n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            code_activation=code_activation,
-            output_activation=output_activation,
-            conv_filters=conv_filters,
-            image_shape=image_shape,
-            encoder=encoder,
-            decoder=decoder,
-            linear_start=linear_start,
-            loss=loss,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            clip=clip,
-            warm_start=warm_start,
-            device=device,
-            precision=precision,
-            data_parallel=data_parallel,
-            random_state=random_state,
-            verbose=verbose,
-            net_params=net_params,
-        )
-
-    def _automatic_widths(self, n_components):
-        return [512, 256] if n_components < N_COMPONENTS_FOR_ONE_LAYER else [512]
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.conv_filters = conv_filters
+        self.image_shape = image_shape
+        self.encoder = encoder
+        self.decoder = decoder
+        self.linear_start = linear_start
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.clip = clip
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.data_parallel = data_parallel
+        self.random_state = random_state
+        self.verbose = verbose
+        self.net_params = net_params

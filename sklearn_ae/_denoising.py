@@ -1,14 +1,17 @@
 """The denoising autoencoder."""
 
+from math import inf
 from numbers import Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseAutoencoder
-from ._rows import as_tensor
-from .corruption import applied, check_corruption, standardized
+from ._compat import Interval, StrOptions
+from ._plan import Defaults
+from .corruption import _CORRUPTIONS, _call_corruption
+
+LARGEST_NOISE = 1e12  # in standard deviations of X, of which float32 would keep nothing
 
 
 class DenoisingAutoencoder(BaseAutoencoder):
@@ -276,11 +279,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
     True
     """
 
-    _max_steps = 3600
+    _defaults = Defaults(max_steps=3600, hidden_layer_sizes=((inf, (1024,)),))
 
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
-        "corruption": [StrOptions({"gaussian", "masking", "salt_and_pepper"}), callable],
+        "corruption": [StrOptions(set(_CORRUPTIONS)), callable],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
         "corruption_range": ["array-like", None],
     }
@@ -321,72 +324,52 @@ class DenoisingAutoencoder(BaseAutoencoder):
         verbose=0,
         net_params=None,
     ):
-        super().__init__(
-            n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            code_activation=code_activation,
-            output_activation=output_activation,
-            conv_filters=conv_filters,
-            image_shape=image_shape,
-            encoder=encoder,
-            decoder=decoder,
-            linear_start=linear_start,
-            loss=loss,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            clip=clip,
-            warm_start=warm_start,
-            device=device,
-            precision=precision,
-            data_parallel=data_parallel,
-            random_state=random_state,
-            verbose=verbose,
-            net_params=net_params,
-        )
+        self.n_components = n_components
         self.corruption = corruption
         self.corruption_level = corruption_level
         self.corruption_range = corruption_range
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.conv_filters = conv_filters
+        self.image_shape = image_shape
+        self.encoder = encoder
+        self.decoder = decoder
+        self.linear_start = linear_start
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.clip = clip
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.data_parallel = data_parallel
+        self.random_state = random_state
+        self.verbose = verbose
+        self.net_params = net_params
 
-    def _automatic_widths(self, n_components):
-        return [1024]
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        check_corruption(self.corruption, self.corruption_level, self.corruption_range)
-
-    def _check_training_rows(self, X, ranks, reset):
-        X, rows, seen = super()._check_training_rows(X, ranks, reset)
-        if callable(self.corruption):  # fail here, not in the first batch of training
-            if max(seen.high.max(), -seen.low.min()) > np.finfo(np.float32).max:
+    def _check_values(self, rows, moments, plan):
+        super()._check_values(rows, moments, plan)
+        spread = plan.make_units(moments, rows.dtype).scale
+        if self.corruption == "gaussian" and self.corruption_level > LARGEST_NOISE * spread:
+            raise ValueError(
+                f"corruption_level={self.corruption_level!r} is too large for X, whose features "
+                f"have a standard deviation of {spread:.3g}; it is in units of X."
+            )
+        if callable(self.corruption):  # two rows show what would end a fit in its first batch
+            if max(moments.high.max(), -moments.low.min()) > np.finfo(np.float32).max:
                 raise ValueError(
                     "The values of X are too large for a callable corruption, which works on "
                     "float32. Scale X, e.g. with StandardScaler."
                 )
             batch = rows.read(slice(0, 2)).to(torch.float32, copy=True)
-            applied(self.corruption, batch, torch.Generator(batch.device))
-        return X, rows, seen
-
-    def _corruption(self):
-        if self.corruption == "gaussian" and self.corruption_level > 1e12 * self.scale_:
-            raise ValueError(
-                f"corruption_level={self.corruption_level!r} drowns X, whose features "
-                f"have a standard deviation of {self.scale_:.3g}; it is in units of X."
-            )
-        seen, mean = self._seen_, as_tensor(self.mean_).cpu().numpy()
-        return standardized(
-            self.corruption,
-            self.corruption_level,
-            self.corruption_range,
-            (seen.mean.numpy(), float(seen.low.min()), float(seen.high.max())),
-            mean,
-            self.scale_,
-        )
+            _call_corruption(self.corruption, batch, torch.Generator(batch.device))

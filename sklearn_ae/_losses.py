@@ -14,67 +14,56 @@ LOSSES = {
 
 
 class ReconstructionLoss(nn.Module):
-    """How far an output is from its target.
+    """How far a network's output is from its target u.
+
+    With `clips` the output is compared after clipping to the range of X. The gradient passes
+    straight through the clipping [1]_: an output beyond a bound on which its target lies has no
+    error, and any other is drawn back. Logits need no clipping.
 
     Parameters
     ----------
     name : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}
-        The loss of one entry. "huber" is quadratic up to an error of 1 and linear
-        beyond. For "binary_cross_entropy" the output is a logit.
+        The loss of one entry. "huber" is quadratic up to an error of 1 and linear beyond. For
+        "binary_cross_entropy" the output is a logit, and is compared with X.
+    units : Units
+    clips : bool, default=False
+
+    References
+    ----------
+    .. [1] Bengio, Leonard and Courville, "Estimating or propagating gradients through stochastic
+       neurons for conditional computation", arXiv:1308.3432, 2013.
     """
 
-    def __init__(self, name):
+    def __init__(self, name, units, clips=False):
         super().__init__()
         self.name = name
-        self.register_buffer("mean", None)
-        self.register_buffer("bounds", None)
-
-    def compare_with(self, mean, scale, clip_to=None):
-        """Say what targets are and where outputs are clipped before they are compared.
-
-        The gradient is that of the clipped output, passed straight through the clipping [1]_:
-        an output beyond a bound that its target lies on is no error, any other is drawn back.
-
-        Parameters
-        ----------
-        mean : tensor of shape (n_features,)
-        scale : float
-            Targets are (X - mean) / scale, and so are outputs that are no logits.
-        clip_to : tensor of shape (2, n_features) or None, default=None
-            Lowest and highest value of each feature of X; None for any. Logits are not clipped.
-
-        References
-        ----------
-        .. [1] Bengio, Leonard and Courville, "Estimating or propagating gradients through
-           stochastic neurons for conditional computation", arXiv:1308.3432, 2013.
-        """
-        has_other_targets = self.name == "binary_cross_entropy" and bool(mean.any())
-        self.mean = (mean / scale).float() if has_other_targets else None
-        self.scale = scale
-        self.bounds = None if clip_to is None else ((clip_to - mean) / scale).float()
+        self.units = units
+        is_clipped = clips and name != "binary_cross_entropy"
+        self.register_buffer("bounds", units.standardize_range() if is_clipped else None)
+        self.has_shifted_targets = name == "binary_cross_entropy" and bool(units.mean.any())
 
     def forward(self, output, target):
         """Return the mean over all entries, a scalar tensor."""
-        return LOSSES[self.name][0](output, self.comparable(output, target))
+        return LOSSES[self.name][0](output, self.make_target(output, target))
 
-    def rows(self, output, target):
+    def compute_row_losses(self, output, target):
         """Return the mean over each row, a tensor of shape (n_rows,)."""
-        target = self.comparable(output, target)
+        target = self.make_target(output, target)
         return LOSSES[self.name][0](output, target, reduction="none").mean(dim=1)
 
     @torch.no_grad()
-    def comparable(self, output, target):
+    def make_target(self, output, target):
         """Return what to compare the output with.
 
-        For logits that is X; for outputs that are to be clipped the target plus what clipping
-        takes off.
+        For logits that is X. For outputs that are clipped it is the target plus what clipping
+        takes off the output, so that their difference is that of the clipped output.
         """
-        if self.mean is not None:
-            return (target + self.mean).mul_(self.scale)
-        if self.bounds is None or self.name == "binary_cross_entropy":
+        if self.has_shifted_targets:
+            return self.units.restore_targets(target)
+        if self.bounds is None:
             return target
         return (output - output.clamp(*self.bounds)).add_(target)
 
-    def unit(self, scale):
-        """Return what turns a loss of data divided by `scale` into a loss of the data."""
-        return scale ** LOSSES[self.name][1]
+    def get_unit(self):
+        """Return the factor from a loss of u to a loss of X."""
+        return self.units.scale ** LOSSES[self.name][1]

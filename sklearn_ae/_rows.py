@@ -1,39 +1,33 @@
 """Tables of any kind, of which only the rows that are asked for are read and cast."""
 
 import hashlib
-import itertools
 import math
-import mmap
-import os
-import weakref
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
-from sklearn.utils._array_api import get_namespace_and_device, move_to
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
-from sklearn.utils.validation import assert_all_finite
-from torch.utils.data import Dataset
+from sklearn.utils.validation import assert_all_finite, validate_data
 
+from ._compat import get_namespace_and_device, move_to
+from ._mapped_file import MappedFile, can_read_file, find_memory_map
+from ._moments import Moments, RunningMoments
 from ._sparse_batch import MAX_DENSITY, SparseBatch
 
 # Entries of the largest array that is made of a part of a table.
 PART_ENTRIES = 2**20
 
-# In units of the scale: a mean so large costs float32 products two of their seven digits.
-MAX_OFFSET = 100
-
-# Of these float32 does not hold all numbers.
+# float32 does not hold all numbers of these.
 WIDE_DTYPES = (torch.float64, torch.int32, torch.int64)
 
 
-def is_sliced(X):
-    """Tell whether X is a numeric array of another library that is read where it is sliced.
+def is_sliced_on_disk(X):
+    """Tell whether X is a numeric array that reads from its file what it is sliced at.
 
-    Such are the arrays of h5py and zarr, which `numpy.asarray` would read as a whole.
+    The arrays of h5py and zarr do; `numpy.asarray` would read them as a whole.
     """
     return (
         all(hasattr(X, name) for name in ("shape", "ndim", "dtype", "__getitem__"))
@@ -53,10 +47,10 @@ def is_numeric(X):
     return all(getattr(dtype, "kind", "O") in "biuf" for dtype in dtypes)
 
 
-def with_numbers(X):
-    """Return X with numeric categories of a pandas frame as floats, or a tensor without gradients.
+def convert_categories(X):
+    """Return a pandas frame with its numeric categories as floats, a tensor without gradients.
 
-    pandas makes an integer of a category that is missing.
+    Anything else is returned as it is. pandas itself casts a missing category to an integer.
     """
     if isinstance(X, torch.Tensor):
         return X.detach()
@@ -67,16 +61,47 @@ def with_numbers(X):
     return X.astype(dict.fromkeys(X.columns[is_number], float)) if any(is_number) else X
 
 
-def rows_of(X, device="cpu"):
-    """Return the `Rows` of a table: array, CSR matrix, what `is_sliced`, or tensor."""
+def check_table(estimator, X, reset, min_rows=1):
+    """Return X as a table that `make_rows` takes, not yet seen to be finite.
+
+    It sets or checks, as `reset` says, number and names of features of the estimator.
+    """
+    X = convert_categories(X)
+    on_disk = is_sliced_on_disk(X)
+    # only the shape of an array on disk is checked: an array without memory stands for it
+    table = np.broadcast_to(np.zeros((), X.dtype), X.shape) if on_disk else X
+    with raise_overflow_as_value_error():
+        table = validate_data(
+            estimator,
+            table,
+            accept_sparse="csr",
+            dtype="numeric" if is_numeric(X) else [np.float64, np.float32],
+            ensure_all_finite=False,
+            ensure_min_samples=min_rows,
+            reset=reset,
+        )
+    return X if on_disk else table
+
+
+def make_rows(X, device="cpu", estimator_name=None):
+    """Return the `Rows` of a table.
+
+    Parameters
+    ----------
+    X : ndarray, tensor, CSR matrix, or array for which `is_sliced_on_disk`
+    device : torch.device or str, default="cpu"
+        Where the rows are wanted.
+    estimator_name : str, default=None
+        For error messages.
+    """
     if issparse(X):
-        return SparseRows(X, device)
-    mapped = memory_map_of(X)
-    if mapped is not None and can_be_read(mapped, X):
-        return FileRows(X, device, mapped)
-    if is_sliced(X) or (isinstance(X, np.ndarray) and not is_known_to_torch(X)):
-        return SlicedRows(X, device)
-    return TensorRows(as_tensor(X, copy=mapped is None), device)
+        return SparseRows(X, device, estimator_name)
+    mapped = find_memory_map(X)
+    if mapped is not None and can_read_file(mapped, X):
+        return FileRows(X, device, estimator_name, mapped)
+    if is_sliced_on_disk(X) or (isinstance(X, np.ndarray) and not is_known_to_torch(X)):
+        return SlicedRows(X, device, estimator_name)
+    return TensorRows(convert_to_tensor(X, copy=mapped is None), device, estimator_name)
 
 
 class Rows(ABC):
@@ -85,9 +110,9 @@ class Rows(ABC):
     Parameters
     ----------
     X : object
-        Two-dimensional.
-    device : torch.device or str
-        Where rows are wanted.
+        The table, two-dimensional.
+    device, estimator_name
+        As in `make_rows`.
 
     Attributes
     ----------
@@ -95,20 +120,21 @@ class Rows(ABC):
     home : torch.device
         Where index tensors are wanted.
     dtype : torch.dtype
-        That rows are read in: float32 where it holds all numbers of the dtype of X, as it does
-        for images of bytes, else float64.
+        The dtype of the rows that are read: float32 where it holds all numbers of the dtype of
+        X, as it does for images of bytes, else float64.
     multiply_best_as_sparse : bool
         Whether so few entries are stored that products with them are faster than with all.
     """
 
     multiply_best_as_sparse = False
 
-    def __init__(self, X, device):
+    def __init__(self, X, device, estimator_name=None):
         self.X = X
         self.device = torch.device(device)
+        self.estimator_name = estimator_name
         self.home = torch.device("cpu")
         self.shape = tuple(X.shape)
-        self.dtype = float_dtype(X.dtype)
+        self.dtype = choose_float_dtype(X.dtype)
 
     def __len__(self):
         return self.shape[0]
@@ -120,43 +146,51 @@ class Rows(ABC):
     def cast(self, rows):
         """Return rows, an array of any numeric dtype, as a tensor in the dtype of these rows."""
         dtype = np.float64 if self.dtype == torch.float64 else np.float32
-        return self.moved(as_tensor(rows.astype(dtype, copy=False)))
+        return self.move(convert_to_tensor(rows.astype(dtype, copy=False)))
 
-    def moved(self, rows):
-        """Return a tensor on the device; to a GPU it goes from pinned memory, without waiting."""
+    def move(self, rows):
+        """Return a tensor on the device; to a GPU it is copied from pinned memory, unawaited."""
         if rows.device.type == "cpu" and self.device.type == "cuda":
             rows = rows.pin_memory()
         return rows.to(self.device, non_blocking=True)
 
-    def parts(self):
+    def cut_parts(self):
         """Return slices over the rows, each of about `PART_ENTRIES` entries."""
         return gen_batches(len(self), max(1, PART_ENTRIES // self.shape[1]))
 
-    def fingerprint(self):
-        """Return what tells these rows from others: their shape and a digest of a few of them."""
+    def compute_fingerprint(self):
+        """Return the shape and a digest of some rows, to tell tables apart."""
         index = torch.linspace(0, len(self) - 1, 16, dtype=torch.float64).long().unique()
         few = self.read(index.to(self.home)).cpu().numpy()
         return self.shape, hashlib.sha256(few.tobytes()).hexdigest()[:8]
 
-    def check_finite(self, part, name):
-        """Raise scikit-learn's error, for an estimator's name, if a part is not finite."""
-        with np.errstate(invalid="ignore"):  # infinities of both signs in one sum
-            assert_all_finite(self.read(part).cpu().numpy(), input_name="X", estimator_name=name)
+    def compute_moments(self):
+        """Return the `Moments` of all rows, or raise scikit-learn's error if one is not finite.
+
+        One pass in constant memory.
+        """
+        sums = RunningMoments()
+        for part in self.cut_parts():
+            block = self.read(part)
+            sums.add(block)
+            if not sums.is_finite():
+                check_finite(block, self.estimator_name)
+        return sums.compute()
 
 
 class TensorRows(Rows):
-    """Rows of a tensor, which moves to the device at once if it leaves room there."""
+    """Rows of a tensor, which is moved to the device as a whole if it leaves room there."""
 
-    def __init__(self, X, device):
-        super().__init__(X, device)
-        if X.device.type != self.device.type and fits(X, self.device):
+    def __init__(self, X, device, estimator_name=None):
+        super().__init__(X, device, estimator_name)
+        if X.device.type != self.device.type and leaves_room(X, self.device):
             self.X = X.to(self.device)
         self.home = self.X.device
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
         rows = self.X[index] if isinstance(index, slice) else self.X.index_select(0, index)
-        return self.moved(rows).to(self.dtype)
+        return self.move(rows).to(self.dtype)
 
 
 class SlicedRows(Rows):
@@ -166,63 +200,39 @@ class SlicedRows(Rows):
         """Return the rows at a slice or an index tensor."""
         if isinstance(index, slice):
             rows = np.asarray(self.X[index])
-        else:  # HDF5 takes rows in order, each once
+        else:  # HDF5 takes indices in order, each once
             index, where = np.unique(index.cpu().numpy(), return_inverse=True)
             rows = np.asarray(self.X[index])[where]
         return self.cast(rows)
 
 
 class FileRows(Rows):
-    """Rows of an array in a file, read from the file and not through its memory map.
-
-    Of what is read through a map the kernel counts whole neighbourhoods as memory of the process.
+    """Rows of a memory map, read from its file.
 
     Parameters
     ----------
-    X : ndarray
-        A view of `mapped` for which `can_be_read`.
-    device : torch.device or str
+    X, device, estimator_name
+        As in `Rows`.
     mapped : numpy.memmap
+        What X is a view of.
     """
 
-    def __init__(self, X, device, mapped):
-        super().__init__(X, device)
-        self.start = address(X) - address(mapped_bytes(mapped)) + map_start(mapped)
-        self.file = os.open(mapped.filename, os.O_RDONLY)
-        weakref.finalize(self, os.close, self.file)
+    def __init__(self, X, device, estimator_name, mapped):
+        super().__init__(X, device, estimator_name)
+        self.file = MappedFile(X, mapped)
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
-        (stride, _), row_bytes = self.X.strides, self.X.itemsize * self.shape[1]
-        if not isinstance(index, slice):
-            return self.cast(self.raw(index.cpu().numpy()))
-        index = np.arange(*index.indices(len(self)))
-        if stride != row_bytes:
-            return self.cast(self.raw(index))
-        rows = np.empty((len(index), self.shape[1]), self.X.dtype)
-        self.fill(rows, self.start + index[0] * stride)
-        return self.cast(rows)
-
-    def raw(self, index):
-        """Return the rows at an index array as they are in the file."""
-        rows = np.empty((len(index), self.shape[1]), self.X.dtype)
-        for i in np.argsort(index):  # in the order of the file
-            self.fill(rows[i], self.start + index[i] * self.X.strides[0])
-        return rows
-
-    def fill(self, array, offset):
-        """Read an array from an offset in the file."""
-        if os.preadv(self.file, [array], offset) < array.nbytes:
-            raise ValueError("The file that X is a memory map of was truncated while it was read.")
+        return self.cast(self.file.read(index if isinstance(index, slice) else index.cpu().numpy()))
 
 
 class SparseRows(Rows):
     """Rows of a CSR matrix or array."""
 
-    def __init__(self, X, device):
-        super().__init__(X, device)
+    def __init__(self, X, device, estimator_name=None):
+        super().__init__(X, device, estimator_name)
         X = X.astype(np.float64 if self.dtype == torch.float64 else np.float32, copy=False)
-        if not X.has_canonical_format:  # an entry may be stored in parts
+        if not X.has_canonical_format:  # an entry may be stored in several parts
             X = X.copy()
             X.sum_duplicates()
         self.X = X
@@ -231,228 +241,60 @@ class SparseRows(Rows):
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
         X = self.X[index if isinstance(index, slice) else index.cpu().numpy()]
-        X = X if X.data.flags.writeable else X.copy()  # torch warns of what is read-only
+        X = X if X.data.flags.writeable else X.copy()  # torch warns of read-only arrays
         dense = torch.from_numpy(X.toarray())
-        if self.device.type != "cpu":
-            return self.moved(dense)
-        return SparseBatch.of(dense, X, mean=torch.zeros(self.shape[1]), scale=1.0)
+        return SparseBatch.wrap(dense, X) if self.device.type == "cpu" else self.move(dense)
 
-    def check_finite(self, part, name):
-        """Raise scikit-learn's error if a part is not finite."""
-        with np.errstate(invalid="ignore"):
-            assert_all_finite(self.X[part].data, input_name="X", estimator_name=name)
-
-
-class StandardizedRows(Dataset):
-    """Rows, centred and scaled in their dtype and then cast to float32 as they are read.
-
-    Parameters
-    ----------
-    rows : Rows
-    mean : array or tensor of shape (n_features,)
-    scale : float
-    """
-
-    def __init__(self, rows, mean, scale):
-        self.rows = rows
-        self.device = rows.device
-        self.mean = as_tensor(mean).to(rows.device)
-        self.scale = scale
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        """Return the standardised rows at `index`, a slice or an index tensor."""
-        return self.inputs(self.rows.read(index))
-
-    def read_ahead(self, batches):
-        """Yield the standardised rows at each of several index tensors.
-
-        To a GPU those of a batch are copied while the batch before is computed with.
-        """
-        if self.device.type != "cuda" or self.rows.home.type == "cuda":
-            yield from map(self.__getitem__, batches)
-            return
-        copying = torch.cuda.Stream(self.device)
-        for rows, copied in one_ahead(self._copied(batch, copying) for batch in batches):
-            computing = torch.cuda.current_stream(self.device)
-            computing.wait_event(copied)
-            rows.record_stream(computing)
-            yield rows
-
-    def _copied(self, batch, stream):
-        """Return the standardised rows at an index tensor and the event of their arrival."""
-        with torch.cuda.stream(stream):
-            return self[batch], stream.record_event()
-
-    def standardized(self, rows):
-        """Return rows that were read, standardised in their dtype."""
-        return rows.sub(self.mean).div_(self.scale)
-
-    def inputs(self, rows):
-        """Return rows that were read as a network takes them, standardised, in float32."""
-        u = self.standardized(rows).float()
-        if isinstance(rows, SparseBatch):
-            return SparseBatch.of(u, rows.X, self.mean, self.scale)
-        return u
+    def compute_moments(self):
+        """Return the `Moments` of all rows, from the stored entries."""
+        check_finite(self.X.data, self.estimator_name)
+        n_rows, n_features = self.shape
+        n_part_rows = max(1, n_rows * PART_ENTRIES // max(self.X.nnz, 1))
+        mean, variance, n_seen = np.zeros(n_features), np.zeros(n_features), 0
+        for part in gen_batches(n_rows, n_part_rows):
+            seen = {"last_mean": mean, "last_var": variance, "last_n": n_seen}
+            # in its own float32 the variance of large numbers overflows
+            block = self.X[part].astype(float)
+            mean, variance, n_seen = incr_mean_variance_axis(block, axis=0, **seen)
+        low, high = (torch.as_tensor(x, dtype=self.dtype) for x in min_max_axis(self.X, axis=0))
+        mean, variance = (torch.as_tensor(x, dtype=torch.float64) for x in (mean, variance))
+        return Moments(n_rows, mean, variance, low, high, torch.zeros_like(variance))
 
 
-def one_ahead(items):
-    """Yield items of an iterable, each when the next one has been taken from it."""
-    for item, _ in itertools.pairwise(itertools.chain(items, [None])):
-        yield item
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What is to be known of all rows, by feature.
-
-    Attributes
-    ----------
-    mean, low, high : tensors of shape (n_features,)
-        Mean, lowest and highest value, on the CPU in the dtype of the rows.
-    variance : tensor of shape (n_features,)
-        float64.
-    """
-
-    mean: torch.Tensor
-    low: torch.Tensor
-    high: torch.Tensor
-    variance: torch.Tensor
-
-    @property
-    def scale(self):
-        """One number, the root of the mean variance, or 1 where nothing varies.
-
-        The squared error of X / scale ranks reconstructions as that of X does.
-        """
-        return float(self.variance.mean().sqrt()) or 1.0
-
-    @property
-    def is_near_zero(self):
-        """Whether float32 products of rows that are not centred lose nothing to speak of."""
-        return float(self.mean.abs().max()) <= MAX_OFFSET * self.scale
-
-    def widened(self, other):
-        """Return these statistics with the range of others besides."""
-        low, high = torch.minimum(self.low, other.low), torch.maximum(self.high, other.high)
-        return replace(self, low=low, high=high)
-
-
-def statistics(rows, name):
-    """Return the `Statistics` of rows, or raise scikit-learn's error if they are not finite.
-
-    One pass in constant memory. `name` is that of the estimator, for the error.
-    """
-    if isinstance(rows, SparseRows):
-        return sparse_statistics(rows, name)
-    parts = list(rows.parts())
-    shift = rows.read(parts[0]).mean(dim=0, dtype=torch.float64)  # what is summed is less this
-    total, squares = torch.zeros_like(shift), torch.zeros_like(shift)
-    low, high = (
-        torch.full_like(shift, bound, dtype=rows.dtype) for bound in (torch.inf, -torch.inf)
-    )
-    for part in parts:
-        block = rows.read(part)
-        part_low, part_high = block.aminmax(dim=0)
-        low, high = torch.minimum(low, part_low), torch.maximum(high, part_high)
-        centred = block - shift
-        part_total = centred.sum(dim=0)
-        if not part_total.isfinite().all():
-            rows.check_finite(part, name)
-        total += part_total
-        squares += centred.square_().sum(dim=0)
-    offset = total / len(rows)
-    variance = (squares / len(rows) - offset**2).clamp_(min=0)
-    return Statistics((shift + offset).to(rows.dtype).cpu(), low.cpu(), high.cpu(), variance.cpu())
-
-
-def sparse_statistics(rows, name):
-    """Return the `Statistics` of a sparse matrix, from its stored entries."""
-    rows.check_finite(slice(None), name)
-    n_samples, n_features = rows.shape
-    mean, variance, n = np.zeros(n_features), np.zeros(n_features), 0
-    for part in gen_batches(n_samples, max(1, n_samples * PART_ENTRIES // max(rows.X.nnz, 1))):
-        seen = {"last_mean": mean, "last_var": variance, "last_n": n}
-        # in its own float32 the variance of large numbers overflows
-        mean, variance, n = incr_mean_variance_axis(rows.X[part].astype(float), axis=0, **seen)
-    mean, low, high = (
-        torch.as_tensor(values, dtype=rows.dtype)
-        for values in (mean, *min_max_axis(rows.X, axis=0))
-    )
-    return Statistics(mean, low, high, torch.as_tensor(variance, dtype=torch.float64))
-
-
-def memory_map_of(X):
-    """Return the memory map of a file that an array is a view of, or None.
-
-    Raises
-    ------
-    ValueError
-        If the file is shorter by now: reading there would end the process.
-    """
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap) and X._mmap is not None:
-            size, end = X._mmap.size(), map_start(X) + len(X._mmap)
-            if size < end:
-                raise ValueError(
-                    f"X is a memory map of {X.filename}, which has been truncated: of the {end} "
-                    f"bytes that are mapped it has {size}."
-                )
-            return X
-        X = X.base
-    return None
-
-
-def can_be_read(mapped, X):
-    """Tell whether the rows of X are those in the file that is mapped, and each in one piece."""
-    row_bytes = X.itemsize * X.shape[1]
-    if mapped.mode == "c" or X.strides[1] != X.itemsize or X.strides[0] < row_bytes:
-        return False
+@contextmanager
+def raise_overflow_as_value_error():
+    """Raise a ValueError, without NumPy's warnings, if X has a number that no float holds."""
     try:
-        same_size = os.stat(mapped.filename).st_size == mapped._mmap.size()
-    except (OSError, TypeError):  # it is gone, or had no name
-        return False
-    return same_size and hasattr(os, "preadv") and has_first_and_last_row(mapped, X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except OverflowError as error:
+        raise ValueError(f"X has a number that is too large for a float ({error}).") from error
 
 
-def has_first_and_last_row(mapped, X):
-    """Tell whether the file of a memory map is still the one that is mapped, by two rows of X."""
-    rows = FileRows(X, "cpu", mapped)
-    ends = [0, len(X) - 1]
-    return len(X) == 0 or np.array_equal(rows.raw(ends), X[ends], equal_nan=X.dtype.kind == "f")
+def check_finite(values, estimator_name):
+    """Raise scikit-learn's error about X if an array or tensor is not finite."""
+    values = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
+    with np.errstate(invalid="ignore"):  # infinities of both signs in one sum
+        assert_all_finite(values, input_name="X", estimator_name=estimator_name)
 
 
-def map_start(mapped):
-    """Return where in its file a memory map begins."""
-    return mapped.offset - mapped.offset % mmap.ALLOCATIONGRANULARITY
+def convert_to_tensor(array, copy=True):
+    """Return an array as a tensor that shares its memory.
 
-
-def mapped_bytes(mapped):
-    """Return all bytes of a memory map."""
-    return np.frombuffer(mapped._mmap, dtype=np.uint8)
-
-
-def address(array):
-    """Return where an array begins in memory."""
-    return array.__array_interface__["data"][0]
-
-
-def as_tensor(array, copy=True):
-    """Return an array as a tensor that shares its memory; NumPy's, if `copy`, in C order."""
+    With `copy` a NumPy array that is not in C order is copied into it.
+    """
     if isinstance(array, torch.Tensor):
         return array.detach()
     if isinstance(array, np.ndarray) and copy:
         array = np.ascontiguousarray(array)
-    try:  # takes read-only arrays without a warning, unlike from_numpy
+    try:  # unlike from_numpy, it takes read-only arrays without a warning
         return torch.from_dlpack(array)
     except BufferError:  # read-only, and NumPy or torch is too old to share that
         return torch.from_numpy(np.array(array))
 
 
-def like_array(tensor, X):
-    """Return a tensor as what X is: an array of its library on its device, else a NumPy array."""
+def convert_like(tensor, X):
+    """Return a tensor as an array of the library of X, on its device; by default of NumPy."""
     if not is_array_api(X):
         return tensor.cpu().numpy()
     xp, _, device = get_namespace_and_device(X)
@@ -471,14 +313,14 @@ def is_known_to_torch(array):
     return known and array.dtype.isnative and all(stride >= 0 for stride in array.strides)
 
 
-def float_dtype(dtype):
-    """Return the torch dtype in which numbers of a NumPy or torch dtype are computed with."""
+def choose_float_dtype(dtype):
+    """Return the torch dtype, float32 or float64, for computing with a NumPy or torch dtype."""
     if isinstance(dtype, torch.dtype):
         return torch.float64 if dtype in WIDE_DTYPES else torch.float32
     wide = np.result_type(dtype, np.float32) != np.float32
     return torch.float64 if wide else torch.float32
 
 
-def fits(X, device):
-    """Tell whether a tensor leaves room on a device for what else training needs."""
+def leaves_room(X, device):
+    """Tell whether a tensor would take less than half of the free memory of a device."""
     return device.type != "cuda" or X.nbytes < torch.cuda.mem_get_info(device)[0] / 2

@@ -1,11 +1,12 @@
-"""A fitted network as numbers and arrays, from which it is made again.
+"""Fitted estimators as numbers, text and arrays, from which they are made again.
 
 That is what pickle, joblib, cloudpickle and skops save: no objects of torch or skorch, nothing
-of a device, and nothing that only training needs.
+that depends on a device, and nothing that only training needs.
 """
 
 import copy
-import hashlib
+import zlib
+from contextlib import contextmanager
 from functools import partial
 from numbers import Number
 
@@ -13,111 +14,167 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from ._networks import Architecture, LinearPath, make_autoencoder
+from ._model import OUT_OF_MEMORY, Model, is_out_of_memory
+from ._networks import Architecture, LinearPath, make_coders
+from ._plan import Plan, resolve_device
+from ._rows import convert_to_tensor
+from ._units import Units
 
-FORMAT = 1  # of the state that is saved; later releases still read the earlier ones
+FORMAT = 2  # of the state that is saved
 
 
-def saved_network(net, architecture, with_optimizer):
-    """Return a net of skorch as a dict of numbers, text and arrays.
+def pack_state(state, with_optimizer):
+    """Return the state of an estimator, its attributes by name, for saving.
 
     Parameters
     ----------
-    net : AutoencoderNet
-    architecture : Architecture
-        Of its module; factories of networks are saved by whoever saves the dict.
+    state : dict
     with_optimizer : bool
-        Whether the moments of the optimizer are wanted, twice the weights.
-
-    Returns
-    -------
-    saved : dict
+        Whether to include the moments of the optimizer.
     """
-    path = architecture.linear_path
+    state = {**state, "net_params": strip_training_state(state["net_params"])}
+    if "_model_" in state:
+        net, kind = state["_net_"], state["_array_kind_"]
+        state["_net_"] = net if isinstance(net, dict) else pack_training(net, with_optimizer)
+        state["_model_"], state["_plan_"] = pack_model(state["_model_"]), vars(state["_plan_"])
+        state["_array_kind_"] = convert_to_arrays(kind), isinstance(kind, torch.Tensor)
+    return seal_state(state)
+
+
+def unpack_state(saved):
+    """Return the state that `pack_state` was given, with the model on this machine's device.
+
+    Of the net there are only the numbers from which it is made when it is needed.
+    """
+    state = unseal_state(saved)
+    if "_model_" in state:
+        state["_plan_"] = Plan(**state["_plan_"])
+        state["_model_"] = unpack_model(state["_model_"]).to(find_device(state["device"]))
+        kind, is_tensor = state["_array_kind_"]
+        state["_array_kind_"] = convert_to_tensors(kind) if is_tensor else kind
+    return state
+
+
+def find_device(device):
+    """Return the device to load to: the CPU where the device of the fit is missing."""
+    try:
+        return resolve_device(device, "estimator")
+    except ValueError:
+        return "cpu"
+
+
+def pack_model(model):
+    """Return a model as a dict of numbers, text and arrays.
+
+    Factories of networks are in it as they are: the way of saving decides whether it takes them.
+    """
+    path = model.architecture.linear_path
+    path = None if path is None else vars(path)
     return {
-        "architecture": {**vars(architecture), "linear_path": None if path is None else vars(path)},
-        "weights": arrays(net.module_.state_dict()),
-        "generator": arrays(net.iterator_train__generator.get_state()),
-        "optimizer": arrays(net.optimizer_.state_dict()["state"]) if with_optimizer else {},
-        "history": columns(net.history),
-        "best_epoch": net.best_epoch_,
-        "start_loss": net.start_loss_,
-        "batch_size": net.batch_size,
-        "loss": net.criterion_.name,
+        "architecture": {**vars(model.architecture), "linear_path": path},
+        "units": convert_to_arrays(model.units.get_state()),
+        "weights": convert_to_arrays(model.state_dict()),
+        "row_width": model.row_width,
+        "estimator_name": model.estimator_name,
     }
 
 
-def restored_module(saved):
-    """Return the module of a saved network and its `Architecture`.
+def unpack_model(packed):
+    """Return the model that `pack_model` was given.
 
     Raises
     ------
     ValueError
-        If its weights fit no such network.
+        If the weights do not fit the network.
     """
-    path = saved["architecture"]["linear_path"]
+    path = packed["architecture"]["linear_path"]
     path = None if path is None else LinearPath(**path)
-    architecture = Architecture(**{**saved["architecture"], "linear_path": path})
-    module = make_autoencoder(architecture, torch.Generator().manual_seed(0))
+    architecture = Architecture(**{**packed["architecture"], "linear_path": path})
+    units = Units(**convert_to_tensors(packed["units"]))
+    encoder, decoder = make_coders(architecture, units)
+    rest = packed["row_width"], packed["estimator_name"]
+    model = Model(architecture, units, encoder, decoder, *rest)
     try:
-        module.load_state_dict(tensors(saved["weights"]))
+        model.load_state_dict(convert_to_tensors(packed["weights"], copy=False))
     except RuntimeError as error:
         raise ValueError(
             "The networks that encoder and decoder return are not those that were saved."
         ) from error
-    return module.eval(), architecture
+    return model.eval()
 
 
-def restore_training(net, saved):
-    """Give a new net what training goes on with."""
-    net.iterator_train__generator.set_state(tensors(saved["generator"]))
-    groups = net.optimizer_.state_dict()["param_groups"]
-    net.optimizer_.load_state_dict({"state": tensors(saved["optimizer"]), "param_groups": groups})
-    net.history_ = History(rows(saved["history"]))
-    net.best_epoch_, net.start_loss_ = saved["best_epoch"], saved["start_loss"]
+def pack_training(net, with_optimizer):
+    """Return what training goes on with, as a dict of numbers, text and arrays.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    with_optimizer : bool
+        Whether to include the moments of the optimizer, which take twice the size of the weights.
+    """
+    moments = net.optimizer_.state_dict()["state"] if with_optimizer else {}
+    return {
+        "generator": convert_to_arrays(net.iterator_train__generator.get_state()),
+        "optimizer": convert_to_arrays(moments),
+        "history": pack_history(net.history),
+        "best_epoch": net.best_epoch_,
+        "start_loss": net.start_loss_,
+    }
 
 
-def columns(history):
-    """Return what a history has of its epochs, a list for each name, with None where it has not."""
+def unpack_training(net, packed):
+    """Give a new net what `pack_training` was given."""
+    net.iterator_train__generator.set_state(convert_to_tensors(packed["generator"]))
+    state = net.optimizer_.state_dict()
+    state["state"] = convert_to_tensors(packed["optimizer"])
+    net.optimizer_.load_state_dict(state)
+    net.history_ = History(unpack_history(packed["history"]))
+    net.best_epoch_, net.start_loss_ = packed["best_epoch"], packed["start_loss"]
+
+
+def pack_history(history):
+    """Convert a history to one list per name, with None for epochs that lack it."""
     names = {name: None for row in history for name in row if name != "batches"}
     return {name: [row.get(name) for row in history] for name in names}
 
 
-def rows(columns):
-    """Return the epochs that `columns` was given, without their batches."""
+def unpack_history(columns):
+    """Yield the epochs that `pack_history` was given, without their batches."""
     for values in zip(*columns.values(), strict=True):
         row = {name: v for name, v in zip(columns, values, strict=True) if v is not None}
         yield {**row, "batches": []}
 
 
-def arrays(tree):
-    """Return a tensor, or a dict with tensors in it, with NumPy arrays in their place."""
+def convert_to_arrays(tree):
+    """Return a tensor, or a dict of tensors, as NumPy arrays; other values as they are."""
     if isinstance(tree, dict):
-        return {name: arrays(value) for name, value in tree.items()}
+        return {name: convert_to_arrays(value) for name, value in tree.items()}
     return tree.detach().cpu().numpy() if isinstance(tree, torch.Tensor) else tree
 
 
-def tensors(tree):
-    """Return what `arrays` was given."""
+def convert_to_tensors(tree, copy=True):
+    """Return the tensors that `convert_to_arrays` was given; with `copy` they own their memory."""
     if isinstance(tree, dict):
-        return {name: tensors(value) for name, value in tree.items()}
-    return torch.from_numpy(tree.copy()) if isinstance(tree, np.ndarray) else tree
+        return {name: convert_to_tensors(value, copy) for name, value in tree.items()}
+    if not isinstance(tree, np.ndarray):
+        return tree
+    return torch.from_numpy(tree.copy()) if copy else convert_to_tensor(tree)
 
 
-def without_training_state(net_params):
-    """Return `net_params` with the callbacks as before training.
+def strip_training_state(net_params):
+    """Return `net_params` with the callbacks as they were before training.
 
-    What skorch's callbacks get in training, an optimizer for example, has names that end in "_".
+    In training skorch's callbacks get attributes whose names end in "_", an optimizer for example.
     """
     if not net_params or not isinstance(net_params.get("callbacks"), list | tuple):
         return net_params
-    return {**net_params, "callbacks": [as_before_training(c) for c in net_params["callbacks"]]}
+    return {**net_params, "callbacks": [strip_callback(c) for c in net_params["callbacks"]]}
 
 
-def as_before_training(callback):
-    """Return a callback, or a pair of its name and it, without what it got in training."""
+def strip_callback(callback):
+    """Return a callback, or a pair of its name and it, without the attributes of training."""
     if isinstance(callback, tuple):
-        return *callback[:-1], as_before_training(callback[-1])
+        return *callback[:-1], strip_callback(callback[-1])
     if isinstance(callback, type) or not hasattr(callback, "__dict__"):
         return callback
     bare = copy.copy(callback)
@@ -126,61 +183,107 @@ def as_before_training(callback):
     return bare
 
 
-def sealed(state):
-    """Return the state of an estimator with what tells whether it is whole."""
-    return {**state, "_format_": FORMAT, "_digest_": digest(state)}
+def seal_state(state):
+    """Return the state of an estimator with its format and checksum."""
+    return {**state, "_format_": FORMAT, "_checksum_": compute_checksum(state)}
 
 
-def unsealed(state):
-    """Return what `sealed` was given.
+def unseal_state(state):
+    """Return the state that `seal_state` was given.
 
     Raises
     ------
     ValueError
-        If it is not whole, or was saved by a later release.
+        If the checksum does not match, or if the format is that of another release.
     """
     state = dict(state)
-    if state.pop("_format_", 0) > FORMAT:
-        raise ValueError("It was saved by a later release of sklearn_ae. Load it with that.")
-    if state.pop("_digest_", None) != digest(state):
-        raise ValueError("What is in the file is not what was saved: it is damaged.")
+    if state.pop("_format_", 0) != FORMAT:
+        raise ValueError(
+            "The file was saved by another release of sklearn_ae, in a format that this one cannot "
+            "read. Load it with that release."
+        )
+    if state.pop("_checksum_", None) != compute_checksum(state):
+        raise ValueError("The file is damaged: its checksum does not match.")
     return state
 
 
-def digest(state):
-    """Return the SHA-256 of what is in nested containers, in hexadecimal.
+def compute_checksum(state):
+    """Return the CRC-32 of the numbers, text and arrays in nested containers.
 
-    Counted are numbers, text and arrays, also those in random states and in objects of this
-    package. Classes, functions and other objects, as a parameter may be, are not: what stands
-    behind a name may change.
+    It finds damage, not fraud, and takes less than half the time of a cryptographic digest. Random
+    states and objects of this package are included. Classes, functions and other objects that
+    may be parameters are not: the code behind a name may change.
     """
-    found = hashlib.sha256()
-    for piece in pieces(state):
-        found.update(piece)
-    return found.hexdigest()
+    checksum = 0
+    for piece in iterate_bytes(state):
+        checksum = zlib.crc32(piece, checksum)
+    return checksum
 
 
-def pieces(tree):
-    """Yield the bytes of what `digest` counts, and of the structure that it is in."""
+def iterate_bytes(tree):
+    """Yield the bytes that `compute_checksum` counts, and those of the structure around them."""
     if isinstance(tree, dict):
         yield f"dict {len(tree)} ".encode()
         for name in sorted(tree, key=str):
             yield f"{name} ".encode()
-            yield from pieces(tree[name])
+            yield from iterate_bytes(tree[name])
     elif isinstance(tree, list | tuple):
         yield f"list {len(tree)} ".encode()
         for value in tree:
-            yield from pieces(value)
+            yield from iterate_bytes(value)
     elif isinstance(tree, np.ndarray) and tree.dtype.hasobject:
-        yield from pieces(tree.tolist())
+        yield from iterate_bytes(tree.tolist())
     elif isinstance(tree, np.ndarray):
         yield f"{tree.dtype.str} {tree.shape} ".encode()
         yield np.ascontiguousarray(tree)
     elif tree is None or isinstance(tree, str | bool | Number | np.generic):
         yield f"{tree} ".encode()
     elif isinstance(tree, np.random.RandomState):
-        yield from pieces(tree.get_state())
+        yield from iterate_bytes(tree.get_state())
     elif isinstance(tree, partial):
-        yield from pieces([tree.args, tree.keywords])
+        yield from iterate_bytes([tree.args, tree.keywords])
     elif type(tree).__module__.startswith(f"{__package__}."):
-        yield from pieces(vars(tree))
+        yield from iterate_bytes(vars(tree))
+
+
+@contextmanager
+def restore_on_error(estimator, trains_on):
+    """Restore the fitted state of an estimator if the block raises.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    trains_on : bool
+        Whether the block trains the model of the estimator, or makes a new one.
+    """
+    checkpoint = make_checkpoint(estimator) if trains_on else None
+    before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+    generator = estimator.random_state
+    drawn = generator.get_state() if isinstance(generator, np.random.RandomState) else None
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    except BaseException as error:
+        if drawn is not None:
+            generator.set_state(drawn)
+        for name in [name for name in vars(estimator) if name.endswith("_")]:
+            delattr(estimator, name)
+        vars(estimator).update(before)
+        if trains_on:
+            restore_checkpoint(estimator, checkpoint)
+        if is_out_of_memory(error):
+            raise MemoryError(OUT_OF_MEMORY) from error
+        raise
+
+
+def make_checkpoint(estimator):
+    """Return what training changes in the net and the units of a fitted estimator."""
+    units = estimator.net_.module_.units
+    return {"net": estimator.net_.make_checkpoint(), "range": (units.low, units.high)}
+
+
+def restore_checkpoint(estimator, checkpoint):
+    """Undo what training has changed since the checkpoint was made."""
+    estimator.net_.restore(checkpoint["net"])
+    units = estimator.net_.module_.units
+    units.low, units.high = checkpoint["range"]

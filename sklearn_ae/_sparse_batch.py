@@ -1,6 +1,6 @@
-"""Rows of a sparse matrix that everything sees as dense, and linear layers multiply as sparse."""
+"""Batches of sparse rows: dense tensors that the first linear layers multiply as sparse."""
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -8,40 +8,42 @@ import torch.nn.functional as F
 from scipy.sparse import csr_array
 from torch import nn
 
-# Up to this share of stored entries a sparse product, with that of its gradient, is the faster
-# one: by 3 to 10 times at 1 %, by little at 20 %.
+from ._compat import disabled_torch_function
+
+# Up to this share of stored entries sparse products, forward and backward, are faster than dense
+# ones: 3 to 10 times at 1 %, hardly at 20 %.
 MAX_DENSITY = 0.2
 
 
 class SparseBatch(torch.Tensor):
-    """Rows (X - mean) / scale of a sparse matrix X, a dense tensor on the CPU.
+    """Rows of a sparse matrix, or their standardised rows: a dense tensor on the CPU.
 
-    A `RowLinear` multiplies X itself and corrects the product for mean and scale; any other
+    A `RowLinear` multiplies the sparse X and corrects the product for mean and scale; any other
     operation is that of a dense tensor, and its result is one.
 
     Attributes
     ----------
-    X, mean, scale
-        As in `of`.
+    X, units
+        As in `wrap`.
     by_columns : scipy.sparse.csc_array
         X again.
     """
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = disabled_torch_function
 
     @classmethod
-    def of(cls, dense, X, mean, scale):
+    def wrap(cls, dense, X, units=None):
         """Return the dense rows as such a batch.
 
         Parameters
         ----------
         dense : tensor of shape (n_rows, n_features)
         X : scipy.sparse.csr_array of the same shape
-        mean : tensor of shape (n_features,)
-        scale : float
+        units : Units, default=None
+            By which X was standardised; None where the rows are those of X itself.
         """
         batch = dense.as_subclass(cls)
-        batch.X, batch.mean, batch.scale = X, mean, scale
+        batch.X, batch.units = X, units
         return batch
 
     @cached_property
@@ -50,24 +52,24 @@ class SparseBatch(torch.Tensor):
         return self.X.tocsc()
 
 
-def padded(rows, n_more):
-    """Return a tensor of rows, or such a batch, with so many more, whose values do not matter."""
+def pad_rows(rows, n_more):
+    """Return a tensor of rows, or such a batch, with `n_more` rows whose values do not matter."""
     more = F.pad(rows, (0, 0, 0, n_more))
     if not isinstance(rows, SparseBatch):
         return more
     entries = rows.X.data, rows.X.indices, np.pad(rows.X.indptr, (0, n_more), mode="edge")
-    return SparseBatch.of(more, csr_array(entries, shape=more.shape), rows.mean, rows.scale)
+    return SparseBatch.wrap(more, csr_array(entries, shape=more.shape), rows.units)
 
 
 class RowLinear(nn.Module):
-    """A linear layer on rows, dense or a `SparseBatch`.
+    """A linear layer for rows that are dense or a `SparseBatch`.
 
-    Its weight has a contiguous row for each feature, of which a sparse row needs but few.
+    Its weight is stored with one contiguous row per feature: a sparse row needs only few of them.
 
     Parameters
     ----------
     layer : torch.nn.Linear
-        Whose product this is.
+        The layer whose weights it takes over.
     """
 
     def __init__(self, layer):
@@ -77,7 +79,7 @@ class RowLinear(nn.Module):
 
     def forward(self, rows):
         """Map (n, n_features) to (n, n_out)."""
-        if isinstance(rows, SparseBatch):
+        if isinstance(rows, SparseBatch) and rows.units is not None:
             product = SparseProduct.apply(self.weight, rows)
         else:
             product = rows @ self.weight
@@ -85,7 +87,7 @@ class RowLinear(nn.Module):
 
 
 class SparseProduct(torch.autograd.Function):
-    """The product u W of rows u = (X - mean) / scale.
+    """The product u W of standardised rows u of a sparse matrix.
 
     `embedding_bag` sums the rows of W at the entries of a row of X: torch's own sparse products
     take longer than dense ones.
@@ -96,24 +98,21 @@ class SparseProduct(torch.autograd.Function):
     def forward(ctx, weight, rows):
         """Return the product, (n_rows, n_out)."""
         ctx.rows = rows
-        mean = rows.mean.to(weight.dtype)
-        return weighted_sums(weight, rows.X).sub_(mean @ weight).div_(rows.scale)
+        return rows.units.multiply(partial(sum_weighted_rows, rows.X), weight)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, gradient):
-        """Return the gradient of the weight."""
+        """Return the gradient of the weight, and None for the rows, which need none."""
         rows = ctx.rows
-        gradient = gradient / rows.scale
-        of_weight = weighted_sums(gradient, rows.by_columns)
-        mean = rows.mean.to(gradient.dtype)
-        return of_weight.addr_(mean, gradient.sum(dim=0), alpha=-1), None
+        multiply_X = partial(sum_weighted_rows, rows.by_columns)
+        return rows.units.multiply_transposed(multiply_X, gradient), None
 
 
-def weighted_sums(rows, X):
-    """Return sums of the rows of a tensor, weighted by what X stores.
+def sum_weighted_rows(X, rows):
+    """Return sums of the rows of a tensor, weighted by the entries of a compressed matrix X.
 
-    X is compressed: by rows for X @ rows, by columns for X.T @ rows.
+    Compressed by rows it returns X @ rows, by columns X.T @ rows.
     """
     return F.embedding_bag(
         torch.from_numpy(X.indices),

@@ -1,4 +1,4 @@
-"""Training: the skorch net, its in-memory batches, and the choice of the epoch to keep."""
+"""Training: the skorch net, its loop, and the schedules of the learning rate."""
 
 import copy
 import math
@@ -8,203 +8,95 @@ from itertools import chain
 
 import numpy as np
 import torch
-from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from torch.utils.data import Subset
+from tqdm import tqdm
 
-from ._ranks import ONE_PROCESS
+from ._batches import Batches, FixedBatches
+from ._evidence import KeptEpoch
+from ._losses import ReconstructionLoss
+from ._networks import LINEAR_PATH
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
-# A trained epoch replaces the start where a paired one-sided t-test on the validation rows
-# finds it better at this level: the best of many epochs on few rows looks good by luck.
-SIGNIFICANCE = 0.001
-
-# One row in so many of a training batch stays clean, so that clean rows, which a corruption may
-# have moved away from all that a network saw, have the codes of their corrupted copies.
-CLEAN_ROWS = 10
-
-MAX_KEPT_ENTRIES = 2**24  # of corrupted validation rows
-
-STEPS_AT_ONCE = 2**12  # whose learning rates are computed together
+STEPS_AT_ONCE = 2**12  # steps whose learning rates are computed together
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
+# name: (class, options)
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
+}
+LINEAR_PATH_WITHOUT_DECAY = {"param_groups": [(LINEAR_PATH, {"weight_decay": 0.0})]}
 
-class Batches:
-    """Batches cut from memory at once, in a new order and with a fresh corruption each pass.
 
-    Cutting them is what `DataLoader` does row by row.
+def make_net(plan, model, generator, corruption, options, net_params=None):
+    """Return an initialised skorch net that trains a model.
 
     Parameters
     ----------
-    dataset : StandardizedRows or Subset of it
-    batch_size : int
+    plan : Plan
+    model : Model
     generator : torch.Generator
         On the CPU, for the order of the rows and the seed of their corruption.
     corruption : callable (batch, generator) -> batch, or None
-        Of standardised rows.
-    ranks : OneProcess or AllRanks
-        Who takes part in each batch.
-
-    Attributes
-    ----------
-    n_own : int
-        Of the batch that was yielded last, the rows that no other rank has.
-    weight : tensor or None
-        Of its loss, among those of the other ranks.
-
-    Yields
-    ------
-    inputs, targets : tensors of shape (n_rows, n_features)
-        Corrupted and clean rows; the same tensor where nothing is corrupted.
+        For standardised rows.
+    options : dict
+        Parameters of `AutoencoderNet` that are not in the plan, or replace those of the plan.
+    net_params : dict, default=None
+        Further parameters of `skorch.NeuralNet`, from the user.
     """
-
-    def __init__(self, dataset, batch_size, generator, corruption=None, ranks=ONE_PROCESS):
-        self.dataset = dataset
-        if isinstance(dataset, Subset):
-            self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
-        else:
-            self.rows, index = dataset, torch.arange(len(dataset))
-        self.index = index.to(self.rows.rows.home)
-        self.batch_size = batch_size
-        self.generator = generator
-        self.corruption = corruption
-        self.ranks = ranks
-        if corruption is not None:
-            self.seed = int(torch.randint(2**31, (), generator=generator)) + ranks.number
-            self.noise = torch.Generator(self.rows.device).manual_seed(self.seed)
-
-    def __len__(self):
-        return len(self.cut(self.index))
-
-    def cut(self, index):
-        """Return the indices of each batch.
-
-        A single row that is left over goes with the batch before: batch normalisation, which
-        custom networks may have, cannot train on one.
-        """
-        batches = index.split(self.batch_size)
-        if self.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
-            batches = *batches[:-2], torch.cat(batches[-2:])
-        return batches
-
-    def __iter__(self):
-        order = torch.randperm(len(self.index), generator=self.generator)
-        batches = self.cut(self.index[order.to(self.index.device)])
-        taken = map(self.ranks.taken, batches)
-        for batch, targets in zip(batches, self.rows.read_ahead(taken), strict=True):
-            self.n_own, self.weight = self.ranks.n_own(len(batch)), self.ranks.weight(len(batch))
-            yield targets if self.corruption is None else self.partly_corrupted(targets), targets
-
-    def partly_corrupted(self, rows):
-        """Return a copy of rows of which all but the first few are corrupted."""
-        clean, rest = rows.tensor_split([len(rows) // CLEAN_ROWS])
-        return torch.cat([clean, self.corruption(rest, self.noise)])
+    optimizer, _ = OPTIMIZERS.get(plan.optimizer, (plan.optimizer, {}))
+    drawing = {"generator": generator, "corruption": corruption}
+    params = {
+        "module": model,
+        "criterion": ReconstructionLoss,
+        "criterion__name": plan.loss,
+        "criterion__units": model.units,
+        "criterion__clips": plan.clip,
+        "optimizer": optimizer,
+        **{f"optimizer__{name}": value for name, value in plan.optimizer_options.items()},
+        "batch_size": plan.batch_size,
+        **{f"iterator_train__{name}": value for name, value in drawing.items()},
+        **{f"iterator_valid__{name}": value for name, value in drawing.items()},
+        "n_iter_no_change": plan.n_iter_no_change,
+        "tol": plan.tol,
+        "precision": plan.precision,
+        "verbose": plan.verbose,
+        "schedule": plan.schedule,
+        "lr": plan.learning_rate,
+        "max_epochs": plan.max_epochs,
+        "device": plan.device,
+        **options,
+        **(net_params or {}),
+    }
+    net = AutoencoderNet(**params).initialize()
+    # skorch keeps the module that it was given beside the one that it trains
+    net.module = type(model)
+    return net
 
 
-class FixedBatches(Batches):
-    """Batches in the order of X, with one corruption for all passes, so that they compare.
-
-    A rank has its share of the rows in all of them.
-    What is corrupted is kept if it has at most `MAX_KEPT_ENTRIES`, else drawn again from its seed.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.index = self.ranks.share(self.index)
-        self.kept = None
-        n_entries = len(self.index) * self.rows.rows.shape[1]
-        if self.corruption is not None and n_entries <= MAX_KEPT_ENTRIES:
-            self.kept = [inputs for inputs, _ in self]
-
-    def __iter__(self):
-        if self.corruption is not None:
-            self.noise.manual_seed(self.seed)
-        batches = self.cut(self.index) if len(self.index) else ()
-        for i, targets in enumerate(self.rows.read_ahead(batches)):
-            if self.corruption is None:
-                yield targets, targets
-            elif self.kept is None:
-                yield self.corruption(targets, self.noise), targets
-            else:
-                yield self.kept[i], targets
-
-
-class KeptEpoch:
-    """The weights to end with: those of the best epoch on the validation rows, or the last.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        In the state before training.
-    start_epoch : int
-        The epoch of an earlier training that this is the state of; 0 for none.
-    start_losses : ndarray of shape (n_validation_rows,) or None
-        The loss of each validation row at the start, to which training returns if no later
-        epoch is clearly better; None where the start is no candidate.
-    """
-
-    def __init__(self, module, start_epoch, start_losses=None):
-        self.module = module
-        self.start_epoch = self.epoch = start_epoch
-        self.start_losses = start_losses
-        self.start = self.weights = copy.deepcopy(module.state_dict())
-        self.losses, self.loss = None, math.inf
-
-    def update(self, epoch, losses):
-        """Take the module's weights if they are the best so far; return the gain in loss.
-
-        Without `losses` of the validation rows every epoch is better than the one before.
-        """
-        loss = self.loss if losses is None else losses.mean()
-        gain = math.inf if losses is None else self.loss - loss
-        if gain > 0:
-            self.weights = copy.deepcopy(self.module.state_dict())
-            self.epoch, self.losses, self.loss = epoch, losses, loss
-        return gain
-
-    def restore(self):
-        """Put the chosen weights into the module and return their epoch."""
-        if self.start_losses is not None and not (
-            self.losses is not None and clearly_lower(self.losses, self.start_losses)
-        ):
-            self.epoch, self.weights = self.start_epoch, self.start
-        self.module.load_state_dict(self.weights)
-        return self.epoch
-
-
-def clearly_lower(losses, others):
-    """Tell whether `losses` are lower than `others`, row by row, beyond chance.
-
-    Parameters
-    ----------
-    losses, others : ndarray of shape (n_rows,)
-
-    Returns
-    -------
-    bool
-        The outcome of a paired one-sided t-test at the level `SIGNIFICANCE`.
-    """
-    gain = others - losses
-    if len(gain) < 2:
-        return False
-    error = gain.std(ddof=1) / math.sqrt(len(gain))
-    return bool(gain.mean() > stats.t.isf(SIGNIFICANCE, len(gain) - 1) * error)
+def change_net(net, plan, corruption, options):
+    """Let a net go on training by another plan; its optimizer and batch size stay."""
+    net.set_params(precision=plan.precision, **options)
+    net.iterator_train__corruption = corruption
+    loss = ReconstructionLoss(plan.loss, net.module_.units, plan.clip)
+    net.criterion_ = loss.to(net.device)
 
 
 class EpochTasks(Callback):
-    """Tells scikit-learn's callbacks of each epoch, and stops if one of them asks to.
+    """Tells scikit-learn's callbacks of each epoch, and stops if one of them asks for it.
 
     Parameters
     ----------
     estimator : estimator
     context : sklearn.callback.CallbackContext
-        Of the estimator's fit.
+        The context of the estimator's fit.
     X, y : object
-        What the estimator is fitted to, handed to the callbacks.
+        Handed to the callbacks.
     """
 
     def __init__(self, estimator, context, X, y):
@@ -213,26 +105,26 @@ class EpochTasks(Callback):
         self.data = {"X": X, "y": y}
 
     def on_epoch_begin(self, net, **kwargs):
-        """Open the task of this epoch."""
+        """Begin the task of this epoch."""
         self.task = self.context.subcontext(task_name="epoch")
         self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def on_epoch_end(self, net, **kwargs):
-        """Close it."""
+        """End the task of this epoch."""
         net.stop_ |= self.task.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: {"net_": net.snapshot()},
+            reconstruction_attributes=net.copy_for_inference,
         )
 
 
 class EpochBar(Callback):
     """A progress bar over the epochs."""
 
+    writes_output = True
+
     def on_train_begin(self, net, **kwargs):
         """Draw the empty bar."""
-        from tqdm import tqdm  # comes with skorch
-
         self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):
@@ -250,16 +142,16 @@ class EpochBar(Callback):
 class AutoencoderNet(NeuralNet):
     """A skorch net that trains on rows in memory at the speed of a hand-written loop.
 
-    What differs from `skorch.NeuralNet`: the losses of a pass are summed on the device and
-    brought to the host once; batch hooks are called only where a callback has them; the
-    weights to end with are chosen and kept in memory; Ctrl-C is not swallowed.
+    It differs from `skorch.NeuralNet` in these points. The losses of an epoch are summed on the
+    device and brought to the host once. Batch hooks are called only if a callback has them. The
+    best weights are kept in memory and loaded at the end. Ctrl-C is not swallowed.
 
     Parameters
     ----------
     schedule : {"one_cycle", "cosine", "constant"}
         Of the learning rate, over the steps of all epochs.
     keep_start : bool
-        Whether the weights before the first epoch are a candidate to end with.
+        Whether training may end with the weights from before the first epoch.
     n_iter_no_change : int
         Stop after this many epochs whose validation loss is not `tol` below the best.
     tol : float
@@ -273,7 +165,7 @@ class AutoencoderNet(NeuralNet):
     Attributes
     ----------
     best_epoch_ : int
-        Whose weights the module has, counted as in `history`; 0 for none.
+        The epoch whose weights the module has, counted as in `history`; 0 for none.
     start_loss_ : float or None
         Mean loss of the validation rows before the first epoch.
     """
@@ -302,7 +194,7 @@ class AutoencoderNet(NeuralNet):
         )
 
     def get_default_callbacks(self):
-        """Return the callbacks that `verbose` asks for."""
+        """Return the callbacks for `verbose`."""
         if self.verbose == 0:
             return []
         if self.verbose == 1:
@@ -310,7 +202,7 @@ class AutoencoderNet(NeuralNet):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def notify(self, method_name, **cb_kwargs):
-        """Call a hook of all callbacks; skorch's EarlyStopping asks to stop by an interrupt."""
+        """Call a hook of all callbacks; skorch's EarlyStopping stops by a KeyboardInterrupt."""
         getattr(self, method_name)(self, **cb_kwargs)
         for _, callback in self.callbacks_:
             try:
@@ -321,10 +213,10 @@ class AutoencoderNet(NeuralNet):
                 self.stop_ = True
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for `max_epochs` more epochs, or until something asks to stop."""
+        """Train for `max_epochs` more epochs, or until a callback or early stopping ends it."""
         if not self.initialized_:
             self.initialize()
-        for group in self.optimizer_.param_groups:  # of which a scheduler of torch's goes on
+        for group in self.optimizer_.param_groups:  # torch's schedulers need it to go on
             group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y)
@@ -334,28 +226,28 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train and end with the weights to keep."""
+        """Train, then load the weights to keep."""
         epochs = self.max_epochs if epochs is None else epochs
         train, valid = self.get_split_datasets(X)
         batches = self.get_iterator(train, training=True)
         held_out = None if valid is None else self.get_iterator(valid)
         self.watched_ = self._has_batch_hooks()
         self.parameters_ = list(self.module_.parameters())
-        self.rates_ = None  # the optimizer's own, or a callback's
+        self.rates_ = None  # for "constant": the optimizer or a callback has the rate
         if self.schedule != "constant":
-            self.rates_ = learning_rates(self.schedule, self.lr, epochs * len(batches))
+            self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
-        start_losses = None if valid is None else self._validation_losses(held_out)
+        start_losses = None if valid is None else self._compute_validation_losses(held_out)
         kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
-        self.forward_, self.weight_ = batches.ranks.forward(self.module_), None
+        self.forward_ = batches.ranks.wrap_forward(self.module_)
         try:
             diverged = self._run_epochs(epochs, batches, held_out, kept)
         finally:
-            del self.rates_, self.parameters_, self.forward_, self.weight_
+            del self.rates_, self.parameters_, self.forward_
         self.best_epoch_ = kept.restore()
         self.start_loss_ = None if valid is None else float(start_losses.mean())
         if diverged:
-            self.optimizer_.state.clear()  # moments that are not finite
+            self.optimizer_.state.clear()  # its moments are not finite
             warn_diverged(len(self.history), self.best_epoch_)
         return self
 
@@ -365,67 +257,70 @@ class AutoencoderNet(NeuralNet):
         ranks, n_stalled = batches.ranks, 0
         for epoch in range(len(self.history) + 1, len(self.history) + epochs + 1):
             self.notify("on_epoch_begin", **data)
-            last_batch = self._training_pass(batches)
-            losses = None if held_out is None else self._validation_pass(held_out)
-            after = self._row_losses([last_batch], len(last_batch[0]))
-            diverged = ranks.any(not self._is_finite(after, losses))
+            last_batch = self._train_epoch(batches)
+            losses = None if held_out is None else self._validate_epoch(held_out)
+            after = self._compute_row_losses([last_batch], len(last_batch.targets))
+            diverged = ranks.is_any(not self._is_finite(after, losses))
             if not diverged:
                 n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
             self.notify("on_epoch_end", **data)
-            if diverged or ranks.any(self.stop_) or n_stalled >= self.n_iter_no_change:
+            if diverged or ranks.is_any(self.stop_) or n_stalled >= self.n_iter_no_change:
                 return diverged
         return False
 
-    def _training_pass(self, batches):
-        self._set_training(True)
-        # summed in place: what a step leaves behind would keep the allocator from reusing the rest
+    def _train_epoch(self, batches):
+        """Make a step with each batch, record the mean loss, and return the last batch."""
+        self.module_.train()
+        # A sum in place: the tensors that a new sum in each step would leave between those of
+        # the step would keep the allocator from using their memory again.
         total = torch.zeros((), device=self.device)
         for batch in batches:
-            self.weight_ = batches.weight
-            loss = self._watched(self.train_step, batch, "train").detach()
-            if batches.n_own:
-                total.add_(loss, alpha=batches.n_own)
-        total = batches.ranks.summed(total)
-        batches.ranks.share_buffers(self.module_)
+            loss = self._run_step(self.train_step, batch, "train").detach()
+            if batch.n_own:
+                total.add_(loss, alpha=batch.n_own)
+        total = batches.ranks.sum(total)
+        batches.ranks.copy_buffers(self.module_)
         self._record("train", float(total) / len(batches.index), len(batches.index))
         return batch
 
-    def _validation_pass(self, batches):
+    def _validate_epoch(self, batches):
+        """Record the mean validation loss and return the loss of each row."""
         if self.watched_:
-            self._set_training(False)
+            self.module_.eval()
             for batch in batches:
-                self._watched(self.validation_step, batch, "valid")
-        losses = self._validation_losses(batches)
+                self._run_step(self.validation_step, batch[:2], "valid")
+        losses = self._compute_validation_losses(batches)
         self._record("valid", float(losses.mean()), len(losses))
         return losses
 
-    def _validation_losses(self, batches):
+    def _compute_validation_losses(self, batches):
         """Return the losses of all held-out rows, of which each rank computes its share."""
-        losses = self._row_losses(batches, len(batches.index))
-        return batches.ranks.gathered(losses)
+        losses = self._compute_row_losses(batches, len(batches.index))
+        return batches.ranks.gather(losses)
 
-    def _watched(self, step_fn, batch, prefix):
-        """Make a step and return its loss, with skorch's batch hooks where one listens."""
+    def _run_step(self, step_fn, batch, prefix):
+        """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
         if not self.watched_:
             return step_fn(batch)["loss"]
         training = prefix == "train"
-        self.notify("on_batch_begin", batch=batch, training=training)
+        pair = batch[:2]  # inputs and targets, as skorch's callbacks expect
+        self.notify("on_batch_begin", batch=pair, training=training)
         step = step_fn(batch)
         self._record_batch(prefix, step["loss"].item(), len(batch[0]))
-        self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.notify("on_batch_end", batch=pair, training=training, **step)
         return step["loss"]
 
     def train_step(self, batch, **fit_params):
-        """Make one optimizer step at the rate of the schedule; return loss and output."""
+        """Make one optimizer step with a `Batch`; return loss and output."""
         step = {}
 
         def closure():
-            for parameter in self.parameters_:  # what optimizer.zero_grad() does, at a tenth
+            for parameter in self.parameters_:  # as optimizer.zero_grad(), in a tenth of its time
                 parameter.grad = None
             with self._autocast():
-                output = self.forward_(batch[0])
-            loss = self.criterion_(output.float(), batch[1])
-            loss.backward(self.weight_)
+                output = self.forward_(batch.inputs)
+            loss = self.criterion_(output.float(), batch.targets)
+            loss.backward(batch.weight)
             step.setdefault("loss", loss)
             step.setdefault("y_pred", output)
             if self.watched_:
@@ -433,7 +328,7 @@ class AutoencoderNet(NeuralNet):
                 self.notify(
                     "on_grad_computed",
                     named_parameters=named_parameters,
-                    batch=batch,
+                    batch=batch[:2],
                     training=True,
                 )
             return loss
@@ -446,29 +341,30 @@ class AutoencoderNet(NeuralNet):
         return step
 
     def _autocast(self):
-        """Return the context of the forward pass of a training step."""
+        """Return the context for the forward pass of a training step."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
 
     @torch.no_grad()
-    def _row_losses(self, batches, n_rows):
+    def _compute_row_losses(self, batches, n_rows):
         """Return the loss of each of n_rows rows, in order, as a float64 array."""
-        self._set_training(False)
+        self.module_.eval()
         losses = torch.empty(n_rows, device=self.device)
         n_done = 0
-        for inputs, targets in batches:
-            part = losses[n_done : n_done + len(targets)]
-            part.copy_(self.criterion_.rows(self.module_(inputs), targets))
-            n_done += len(targets)
+        for batch in batches:
+            part = losses[n_done : n_done + len(batch.targets)]
+            output = self.module_(batch.inputs)
+            part.copy_(self.criterion_.compute_row_losses(output, batch.targets))
+            n_done += len(part)
         return losses.double().cpu().numpy()
 
-    def losses(self, name):
+    def get_losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
         return [row[name] for row in self.history.to_list() if name in row]
 
-    def checkpoint(self):
-        """Return what training changes, for `restore`."""
+    def make_checkpoint(self):
+        """Return all that training changes, for `restore`."""
         return {
             "attributes": dict(vars(self)),
             "weights": copy.deepcopy(self.module_.state_dict()),
@@ -478,7 +374,7 @@ class AutoencoderNet(NeuralNet):
         }
 
     def restore(self, checkpoint):
-        """Be again as when the checkpoint was made."""
+        """Undo all training since the checkpoint was made."""
         vars(self).clear()
         vars(self).update(checkpoint["attributes"])
         self.module_.load_state_dict(checkpoint["weights"])
@@ -487,18 +383,22 @@ class AutoencoderNet(NeuralNet):
         self.iterator_train__generator.set_state(checkpoint["generator"])
         del self.history[checkpoint["n_epochs"] :]
 
-    def snapshot(self):
-        """Return a net for inference that keeps the weights of now."""
+    def copy_for_inference(self):
+        """Return a copy of the model, with its present weights, and a net around it.
+
+        They are attributes for an estimator, by name.
+        """
         net = object.__new__(type(self))
-        vars(net).update(vars(self), module_=copy.deepcopy(self.module_))
-        return net
+        model = copy.deepcopy(self.module_)
+        vars(net).update(vars(self), module_=model)
+        return {"_model_": model, "_net_": net}
 
     def _record(self, prefix, loss, n_rows):
         """Write the loss of a pass into the history, as skorch's callbacks look for it."""
         name = f"{prefix}_loss"
-        self.history.record(f"{name}_best", loss < min(self.losses(name), default=math.inf))
+        self.history.record(f"{name}_best", loss < min(self.get_losses(name), default=math.inf))
         self.history.record(name, loss)
-        if not self.watched_:  # a pass stands for one batch
+        if not self.watched_:  # the epoch is recorded as one batch
             self.history.new_batch()
             self._record_batch(prefix, loss, n_rows)
 
@@ -507,7 +407,7 @@ class AutoencoderNet(NeuralNet):
         self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
     def _is_finite(self, *losses):
-        """Tell whether an epoch was: its mean training loss and the losses after it."""
+        """Tell whether the mean training loss of an epoch and the losses after it are finite."""
         return math.isfinite(self.history[-1]["train_loss"]) and all(
             np.isfinite(values).all() for values in losses if values is not None
         )
@@ -520,11 +420,11 @@ class AutoencoderNet(NeuralNet):
         )
 
 
-def learning_rates(schedule, peak, n_steps):
+def compute_learning_rates(schedule, peak, n_steps):
     """Return an iterator over the learning rate of each step.
 
-    Many are computed at once, because a step of torch's schedulers costs a tenth of one of a
-    small network's.
+    Many are computed at once: a step of torch's schedulers takes a tenth of the time of a
+    training step of a small network.
 
     Parameters
     ----------
@@ -541,7 +441,7 @@ def learning_rates(schedule, peak, n_steps):
     """
     rise = 0.15 if schedule == "one_cycle" else 0.0
 
-    def rates_from(first):
+    def compute_from(first):
         steps = np.arange(first, min(first + STEPS_AT_ONCE, n_steps))
         progress = (steps + 0.5) / n_steps
         falling = (1 + np.cos(np.pi * (progress - rise) / (1 - rise))) / 2
@@ -550,7 +450,7 @@ def learning_rates(schedule, peak, n_steps):
             falling = np.where(progress < rise, rising, falling)
         return (peak * falling).tolist()
 
-    return chain.from_iterable(map(rates_from, range(0, n_steps, STEPS_AT_ONCE)))
+    return chain.from_iterable(map(compute_from, range(0, n_steps, STEPS_AT_ONCE)))
 
 
 def warn_diverged(epoch, kept_epoch):

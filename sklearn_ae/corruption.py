@@ -2,10 +2,11 @@
 
 A corruption is any callable ``(batch, generator) -> batch`` on float32 tensors of shape
 (n_rows, n_features) in units of X. It returns a new tensor of the same shape, dtype and
-device, and draws what is random in it from `generator`, a `torch.Generator` on the device
-of the batch. Those here are small objects that can be pickled and printed.
+device, and draws random numbers from `generator` only, a `torch.Generator` on the device of
+the batch. The corruptions of this module are small objects that can be pickled and printed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -13,6 +14,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.utils import check_array, check_random_state
+
+from ._images import check_image_shape
+from ._units import Units
 
 __all__ = [
     "Downscale",
@@ -40,7 +44,7 @@ class GaussianNoise:
     std: float
 
     def __post_init__(self):
-        check_level("gaussian", self.std, "std")
+        _check_level("gaussian", self.std, "std")
 
     def __call__(self, batch, generator):
         """Return the batch with fresh noise."""
@@ -49,16 +53,14 @@ class GaussianNoise:
 
 @dataclass(frozen=True)
 class Masking:
-    """Replace a random share of the entries.
-
-    It is the corruption of the first denoising autoencoders [1]_.
+    """Replace a random share of the entries, as the first denoising autoencoders did [1]_.
 
     Parameters
     ----------
     share : float
         Probability in [0, 1] with which each entry is replaced.
     fill : float or array-like of shape (n_features,), default=0.0
-        What replaces it. `DenoisingAutoencoder` fills in the feature's mean.
+        The value in place of a replaced entry. `DenoisingAutoencoder` takes the feature's mean.
 
     References
     ----------
@@ -69,12 +71,12 @@ class Masking:
     fill: float | np.ndarray = 0.0
 
     def __post_init__(self):
-        check_level("masking", self.share, "share")
+        _check_level("masking", self.share, "share")
 
     def __call__(self, batch, generator):
         """Return the batch with freshly chosen entries replaced."""
-        chosen = uniform(batch, generator) < self.share
-        return torch.where(chosen, like(batch, self.fill), batch)
+        chosen = _draw_uniform(batch, generator) < self.share
+        return torch.where(chosen, _match_batch(batch, self.fill), batch)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class SaltAndPepper:
     share : float
         Probability in [0, 1] with which each entry is replaced.
     low, high : float or array-like of shape (n_features,), default=0.0, 1.0
-        What replaces it. `DenoisingAutoencoder` takes the extremes of X.
+        The values in place of replaced entries. `DenoisingAutoencoder` takes the lowest and the
+        highest value of X.
     """
 
     share: float
@@ -94,18 +97,18 @@ class SaltAndPepper:
     high: float | np.ndarray = 1.0
 
     def __post_init__(self):
-        check_level("salt_and_pepper", self.share, "share")
+        _check_level("salt_and_pepper", self.share, "share")
 
     def __call__(self, batch, generator):
         """Return the batch with freshly chosen entries replaced."""
-        draw = uniform(batch, generator)
-        salted = torch.where(draw >= 1 - self.share / 2, like(batch, self.high), batch)
-        return torch.where(draw < self.share / 2, like(batch, self.low), salted)
+        draw = _draw_uniform(batch, generator)
+        salted = torch.where(draw >= 1 - self.share / 2, _match_batch(batch, self.high), batch)
+        return torch.where(draw < self.share / 2, _match_batch(batch, self.low), salted)
 
 
 @dataclass(frozen=True)
 class Grayscale:
-    """Take the colour from pictures: every channel becomes the brightness (ITU-R BT.601).
+    """Turn colour images grey: every channel becomes the brightness (ITU-R BT.601).
 
     Parameters
     ----------
@@ -125,22 +128,22 @@ class Grayscale:
         object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
         if self.image_shape[0] != len(LUMA):
             raise ValueError(
-                f"Grayscale needs pictures of 3 channels, red, green and blue; got image_shape="
+                f"Grayscale needs images of 3 channels, red, green and blue; got image_shape="
                 f"{self.image_shape!r}. It is (channels, height, width), e.g. (3, 32, 32)."
             )
 
     def __call__(self, batch, generator=None):
-        """Return the pictures without their colour."""
-        pictures = as_pictures(batch, self)
-        brightness = torch.tensordot(pictures, batch.new_tensor(LUMA), dims=([1], [0]))
-        return brightness.unsqueeze(1).expand_as(pictures).reshape(batch.shape)
+        """Return the images in grey."""
+        images = _view_as_images(batch, self)
+        brightness = torch.tensordot(images, batch.new_tensor(LUMA), dims=([1], [0]))
+        return brightness.unsqueeze(1).expand_as(images).reshape(batch.shape)
 
 
 @dataclass(frozen=True)
 class Downscale:
-    """Lower the resolution of pictures: every block of pixels becomes its mean.
+    """Lower the resolution of images: every block of pixels becomes its mean.
 
-    The picture keeps its size, so that what was lost can be restored pixel by pixel.
+    The image keeps its size, so that the lost detail can be restored pixel by pixel.
 
     Parameters
     ----------
@@ -172,14 +175,14 @@ class Downscale:
             )
 
     def __call__(self, batch, generator=None):
-        """Return the pictures in blocks."""
-        blocks = F.avg_pool2d(as_pictures(batch, self), int(self.factor))
+        """Return the images in blocks."""
+        blocks = F.avg_pool2d(_view_as_images(batch, self), int(self.factor))
         rows = blocks.repeat_interleave(self.factor, dim=2)
         return rows.repeat_interleave(self.factor, dim=3).reshape(batch.shape)
 
 
 @dataclass(frozen=True)
-class Clipped:
+class _ClippedCorruption:
     """A corruption whose result is clipped to a range."""
 
     corruption: object
@@ -188,65 +191,97 @@ class Clipped:
 
     def __call__(self, batch, generator):
         """Return the corrupted batch, clipped."""
-        low, high = like(batch, self.low), like(batch, self.high)
+        low, high = _match_batch(batch, self.low), _match_batch(batch, self.high)
         return torch.clamp(self.corruption(batch, generator), low, high)
 
 
 @dataclass(frozen=True)
-class InUnitsOfX:
-    """A user's corruption, applied to rows u = (x - mean) / scale and checked."""
+class _UsersCorruption:
+    """A user's corruption, which acts on rows of X, for standardised rows."""
 
     corruption: object
-    mean: np.ndarray
-    scale: float
+    units: Units
 
     @torch.no_grad()
     def __call__(self, batch, generator):
         """Return the corrupted batch, standardised."""
-        mean = like(batch, self.mean)
-        rows = (batch * self.scale + mean).float()
-        corrupted = applied(self.corruption, rows, generator).to(batch.dtype)
-        return (corrupted - mean) / self.scale
+        rows = self.units.restore_batch(batch)
+        corrupted = _call_corruption(self.corruption, rows, generator).to(batch.dtype)
+        return self.units.standardize_batch(corrupted)
 
 
-def standardized(corruption, level, corruption_range, statistics, mean, scale):
-    """Return a corruption that acts on u = (x - mean) / scale as the described one does on x.
+@dataclass(frozen=True)
+class _NamedCorruption:
+    """What a name stands for in the `corruption` parameter.
 
-    The built-in ones are affine in x and so act on u directly: x itself, which may have a
-    large offset, is never cast to float32.
+    Attributes
+    ----------
+    make : callable (level, units) -> corruption of standardised rows
+        These corruptions are affine in x and so can act on u directly: x itself, which may have
+        a large offset, is never cast to float32.
+    highest_level : float
+    level_meaning : str
+        For error messages.
+    """
+
+    make: Callable
+    highest_level: float
+    level_meaning: str
+
+
+_CORRUPTIONS = {
+    "gaussian": _NamedCorruption(
+        lambda level, units: GaussianNoise(units.standardize_length(level)),
+        np.inf,
+        "standard deviation, at least 0",
+    ),
+    "masking": _NamedCorruption(
+        lambda level, units: Masking(
+            level, units.standardize_values(units.feature_mean.cpu().numpy())
+        ),
+        1,
+        "share, 0 to 1",
+    ),
+    "salt_and_pepper": _NamedCorruption(
+        lambda level, units: SaltAndPepper(
+            level,
+            units.standardize_values(float(units.low.min())),
+            units.standardize_values(float(units.high.max())),
+        ),
+        1,
+        "share, 0 to 1",
+    ),
+}
+
+
+def _make_corruption(corruption, level, corruption_range, units):
+    """Return a corruption of standardised rows that does to u what the described one does to x.
 
     Parameters
     ----------
-    corruption : {"gaussian", "masking", "salt_and_pepper"} or callable
+    corruption : a name in `_CORRUPTIONS` or callable
     level : float
         Ignored with a callable.
     corruption_range : (float, float) or None
         In units of x.
-    statistics : tuple (means, low, high)
-        Of the data: mean of each feature, lowest and highest value.
-    mean : ndarray of shape (n_features,) or float
-    scale : float
+    units : Units
 
     Returns
     -------
     corruption : callable (batch, generator) -> batch
     """
-    means, low, high = statistics
-
-    def to_u(x):
-        return (np.asarray(x, dtype=np.float64) - mean) / scale
-
-    if corruption == "gaussian":
-        built = GaussianNoise(level / scale)
-    elif corruption == "masking":
-        built = Masking(level, to_u(means))
-    elif corruption == "salt_and_pepper":
-        built = SaltAndPepper(level, to_u(low), to_u(high))
+    if callable(corruption):
+        made = _UsersCorruption(corruption, units)
     else:
-        built = InUnitsOfX(corruption, mean, scale)
+        made = _CORRUPTIONS[corruption].make(level, units)
     if corruption_range is not None:
-        built = Clipped(built, *(to_u(bound) for bound in corruption_range))
-    return built
+        made = _ClippedCorruption(made, *map(units.standardize_values, corruption_range))
+    return made
+
+
+def _make_plan_corruption(plan, units):
+    """Return the corruption of standardised rows in a plan, or None."""
+    return None if plan.corruption is None else _make_corruption(*plan.corruption, units)
 
 
 def corrupt(
@@ -261,8 +296,8 @@ def corrupt(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Finite numbers. What is filled in by "masking" and "salt_and_pepper", means and
-        extremes, is that of these rows.
+        Finite numbers. "masking" fills in the means of these rows, "salt_and_pepper" their lowest
+        and highest value.
     corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
         As in `DenoisingAutoencoder`, as are the next two.
     corruption_level : float, default=0.5
@@ -270,7 +305,7 @@ def corrupt(
     corruption_range : (float, float) or None, default=None
         Lowest and highest value of the result.
     random_state : int, RandomState instance or None, default=None
-        Determines what is random.
+        Seeds the random numbers.
 
     Returns
     -------
@@ -281,7 +316,7 @@ def corrupt(
     ------
     ValueError
         If a parameter is outside its range, if a callable does not return a finite tensor
-        of the shape, dtype and device that it got, or if the result is too large for its dtype.
+        of the shape, dtype and device of its batch, or if the result is too large for its dtype.
 
     Examples
     --------
@@ -292,33 +327,34 @@ def corrupt(
     >>> noisy.shape == X.shape, float(noisy.min()), float(noisy.max())
     (True, 0.0, 1.0)
     """
-    check_corruption(corruption, corruption_level, corruption_range)
+    _check_corruption(corruption, corruption_level, corruption_range)
     X = check_array(X, dtype=[np.float64, np.float32])
     random_state = check_random_state(random_state)
     seed = int(random_state.randint(np.iinfo(np.int32).max))
     generator = torch.Generator().manual_seed(seed)
     with np.errstate(over="ignore"):
-        statistics = X.mean(axis=0, dtype=np.float64), X.min(), X.max()
-    act = standardized(corruption, corruption_level, corruption_range, statistics, 0.0, 1.0)
+        found = X.mean(axis=0, dtype=np.float64), X.min(axis=0), X.max(axis=0)
+    units = Units(*map(torch.from_numpy, found), spread=1.0, standardizes=False)
+    act = _make_corruption(corruption, corruption_level, corruption_range, units)
     corrupted = act(torch.from_numpy(X.copy()), generator).numpy()
     if not np.isfinite(corrupted).all():
         raise ValueError(
-            f"The corrupted X has numbers that are too large for {X.dtype}. Scale X, or take "
+            f"The corrupted X has numbers that are too large for {X.dtype}. Scale X, or use "
             "another corruption_level or corruption_range."
         )
     return corrupted
 
 
-def check_corruption(corruption, level, corruption_range):
-    """Raise a ValueError that says what would be right, if a parameter is not."""
-    names = ("gaussian", "masking", "salt_and_pepper")
+def _check_corruption(corruption, level, corruption_range):
+    """Raise a ValueError that says what would be right, if a parameter is wrong."""
+    names = tuple(_CORRUPTIONS)
     if not callable(corruption):
         if not (isinstance(corruption, str) and corruption in names):
             raise ValueError(
                 f"corruption must be one of {names} or a callable (batch, generator) -> batch; "
                 f"got {corruption!r}."
             )
-        check_level(corruption, level, "corruption_level")
+        _check_level(corruption, level, "corruption_level")
     if corruption_range is None:
         return
     bounds = np.asarray(corruption_range, dtype=object)
@@ -327,32 +363,22 @@ def check_corruption(corruption, level, corruption_range):
     largest = np.finfo(np.float32).max
     if not is_pair or bounds[0] > largest or bounds[1] < -largest:
         raise ValueError(
-            "corruption_range must be None or a pair (low, high) of numbers with low < high, of "
-            f"which float32 has some between them, e.g. (0, 1); got {corruption_range!r}."
+            "corruption_range must be None or a pair (low, high) of numbers with low < high, with "
+            f"float32 numbers between them, e.g. (0, 1); got {corruption_range!r}."
         )
 
 
-def check_level(corruption, level, name):
-    """Raise a ValueError if a level is not in the range of a built-in corruption."""
-    highest = np.inf if corruption == "gaussian" else 1
-    if not (isinstance(level, Real) and 0 <= level <= highest and np.isfinite(level)):
-        what = "standard deviation, at least 0" if corruption == "gaussian" else "share, 0 to 1"
-        raise ValueError(f"{name} must be a {what}, for corruption={corruption!r}; got {level!r}.")
-
-
-def check_image_shape(image_shape):
-    """Return an image shape, or raise a ValueError if it is none."""
-    shape = tuple(image_shape) if np.iterable(image_shape) else ()
-    if len(shape) != 3 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+def _check_level(corruption, level, name):
+    """Raise a ValueError if a level is not in the range of a named corruption."""
+    named = _CORRUPTIONS[corruption]
+    if not (isinstance(level, Real) and 0 <= level <= named.highest_level and np.isfinite(level)):
         raise ValueError(
-            "image_shape must be three ints of at least 1, (channels, height, width), e.g. "
-            f"(3, 32, 32); got {image_shape!r}."
+            f"{name} must be a {named.level_meaning}, for corruption={corruption!r}; got {level!r}."
         )
-    return tuple(int(n) for n in shape)
 
 
-def as_pictures(batch, corruption):
-    """Return a view of the rows as pictures, (n_rows, channels, height, width)."""
+def _view_as_images(batch, corruption):
+    """Return a view of the rows as images, (n_rows, channels, height, width)."""
     shape = corruption.image_shape
     if batch.shape[1] != np.prod(shape):
         raise ValueError(
@@ -362,7 +388,7 @@ def as_pictures(batch, corruption):
     return batch.reshape(-1, *shape)
 
 
-def applied(corruption, batch, generator):
+def _call_corruption(corruption, batch, generator):
     """Return corruption(batch, generator), or raise a ValueError that names it if that is wrong."""
     name = getattr(corruption, "__qualname__", None) or repr(corruption)
     shape, dtype, device = batch.shape, batch.dtype, batch.device
@@ -378,25 +404,25 @@ def applied(corruption, batch, generator):
     ):
         if got != expected:
             raise ValueError(
-                f"The corruption {name} must return a batch of the {what} that it got, {expected}; "
-                f"got {got}."
+                f"The corruption {name} must return a batch with the {what} of its input, "
+                f"{expected}; got {got}."
             )
     if not torch.isfinite(corrupted.sum()) and not torch.isfinite(corrupted).all():
         raise ValueError(f"The corruption {name} returned values that are not finite.")
     return corrupted
 
 
-def uniform(batch, generator):
-    """Return fresh numbers in [0, 1), like the batch."""
+def _draw_uniform(batch, generator):
+    """Return fresh numbers in [0, 1), shaped like the batch."""
     return torch.rand(batch.shape, generator=generator, device=batch.device)
 
 
-def like(batch, value):
-    """Return a number, or one for each feature, as a tensor with dtype and device of the batch."""
+def _match_batch(batch, value):
+    """Return a number, or one per feature, as a tensor with dtype and device of the batch."""
     values = torch.as_tensor(value, dtype=batch.dtype, device=batch.device)
     if values.shape not in ((), (1,), batch.shape[1:]):
         raise ValueError(
-            f"A corruption fills in a number or one for each of {batch.shape[1]} features; got "
+            f"A corruption fills in one number or one for each of {batch.shape[1]} features; got "
             f"values of shape {tuple(values.shape)}."
         )
     return values

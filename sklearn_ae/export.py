@@ -1,33 +1,32 @@
-"""Fitted autoencoders for other runtimes."""
+"""Export of fitted autoencoders to other runtimes."""
 
+import copy
 import warnings
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
-from ._rows import as_tensor
 
 __all__ = ["to_onnx"]
 
-PARTS = {"encoder": ("X", "codes"), "decoder": ("codes", "X"), "reconstruct": ("X", "X_restored")}
+_NAMES = {"encoder": ("X", "codes"), "decoder": ("codes", "X"), "reconstruct": ("X", "X_restored")}
 
 
 def to_onnx(estimator, path, part="encoder"):
     """Write a part of a fitted autoencoder as an ONNX model.
 
-    The model takes rows as the estimator does and returns what the estimator's method does:
-    centring and scaling, and what `clip` or the logistic function of "binary_cross_entropy" do
-    at the end, are in it. Rows are float64 where `fit` saw float64, or integers of 32 bits and
-    more, else float32; codes are float32. Any number of rows is taken.
+    The model has the inputs and outputs of the estimator's method: it includes centring, scaling,
+    `clip`, and the logistic function of "binary_cross_entropy". Rows are float64 where `fit` saw
+    float64, or integers of 32 bits and more, else float32; codes are float32. The number of rows
+    is free.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer or DenoisingAutoencoder
         Fitted.
     path : str or path-like
-        Of the file to write, "….onnx".
+        The file to write, "….onnx".
     part : {"encoder", "decoder", "reconstruct"}, default="encoder"
         What `transform`, `inverse_transform` or `reconstruct` computes. The model's input is
         named "X", or "codes" for the decoder, its output "codes", "X" or "X_restored".
@@ -39,7 +38,7 @@ def to_onnx(estimator, path, part="encoder"):
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is none of this package.
+        If the estimator is not one of this package.
     ValueError
         If there is no such part.
 
@@ -65,20 +64,21 @@ def to_onnx(estimator, path, part="encoder"):
     """
     if not isinstance(estimator, BaseAutoencoder):
         raise TypeError(f"estimator must be an autoencoder of sklearn_ae; got {estimator!r}.")
-    if part not in PARTS:
-        raise ValueError(f"part must be one of {list(PARTS)}; got {part!r}.")
+    if part not in _NAMES:
+        raise ValueError(f"part must be one of {list(_NAMES)}; got {part!r}.")
     check_is_fitted(estimator)
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("to_onnx needs more packages: pip install sklearn-ae[onnx]") from error
-    module = Part(estimator, part).eval()
-    name, output_name = PARTS[part]
+    model = copy.deepcopy(estimator._model_).cpu()
+    module = _Part(model, part, estimator.clip).eval()
+    name, output_name = _NAMES[part]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's exporter warns of what it calls itself
+        warnings.simplefilter("ignore")  # torch's exporter warns of functions that it calls itself
         torch.onnx.export(
             module,
-            (module.example(),),
+            (module.make_example(),),
             str(path),
             input_names=[name],
             output_names=[output_name],
@@ -89,44 +89,34 @@ def to_onnx(estimator, path, part="encoder"):
         )
 
 
-class Part(torch.nn.Module):
-    """Encoder, decoder or both, from and to what the estimator takes and returns.
+class _Part(torch.nn.Module):
+    """Encoder, decoder or both, with the inputs and outputs of the estimator's methods.
 
     Parameters
     ----------
-    estimator : BaseAutoencoder
-        Fitted.
+    model : Model
+        On the CPU.
     part : {"encoder", "decoder", "reconstruct"}
+    clip : bool
+        Whether reconstructions are clipped to the range of X.
     """
 
-    def __init__(self, estimator, part):
+    def __init__(self, model, part, clip):
         super().__init__()
-        copy = estimator.net_.snapshot().module_.cpu().eval()
-        self.encoder = None if part == "decoder" else copy.encoder
-        self.decoder = None if part == "encoder" else copy.decoder
-        self.register_buffer("mean", as_tensor(np.array(estimator.mean_)))
-        self.scale = estimator.scale_
-        self.is_logit = estimator.net_.criterion_.name == "binary_cross_entropy"
-        self.n_components = estimator.n_components_
-        seen = estimator._seen_
-        self.register_buffer("low", seen.low if estimator.clip else None)
-        self.register_buffer("high", seen.high if estimator.clip else None)
+        self.model = model
+        self.encodes, self.decodes = part != "decoder", part != "encoder"
+        self.clip = clip
 
-    def example(self):
-        """Return rows or codes such as the part takes."""
-        if self.encoder is None:
-            return torch.zeros(2, self.n_components)
-        return self.mean.expand(2, -1).clone()
+    def make_example(self):
+        """Return rows or codes that the part takes."""
+        if self.encodes:
+            return self.model.units.mean.expand(2, -1).clone()
+        return torch.zeros(2, self.model.architecture.n_components)
 
     def forward(self, rows):
         """Compute what the part does."""
-        if self.encoder is not None:
-            rows = self.encoder(((rows - self.mean) / self.scale).float())
-        if self.decoder is None:
-            return rows
-        decoded = self.decoder(rows)
-        if self.is_logit:
-            decoded = decoded.sigmoid().to(self.mean.dtype)
-        else:
-            decoded = decoded.to(self.mean.dtype) * self.scale + self.mean
-        return decoded if self.low is None else decoded.clamp(self.low, self.high)
+        if self.encodes:
+            rows = self.model.encoder(self.model.units.make_inputs(rows))
+        if self.decodes:
+            rows = self.model.units.restore(self.model.decoder(rows), self.clip)
+        return rows

@@ -14,8 +14,8 @@ from scipy.sparse import issparse
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.utils import check_array
 
-from ._rows import as_tensor, is_array_api, like_array
-from .corruption import check_corruption, corrupt
+from ._rows import convert_like, convert_to_tensor, is_array_api
+from .corruption import _check_corruption, corrupt
 
 __all__ = [
     "RestorationScorer",
@@ -148,7 +148,7 @@ class RestorationScorer:
     random_state: object = 0
 
     def __post_init__(self):
-        check_corruption(self.corruption, self.corruption_level, self.corruption_range)
+        _check_corruption(self.corruption, self.corruption_level, self.corruption_range)
         if not isinstance(self.metric, str) or self.metric not in _METRICS:
             raise ValueError(f"metric must be one of {sorted(_METRICS)}; got {self.metric!r}.")
 
@@ -240,7 +240,7 @@ def _match_container(array, X):
     named columns warn of arrays without names.
     """
     if is_array_api(X):
-        return like_array(torch.from_numpy(array), X)
+        return convert_like(torch.from_numpy(array), X)
     library = type(X).__module__.split(".")[0]
     if library == "pandas":
         return type(X)(array, index=X.index, columns=X.columns)
@@ -273,7 +273,7 @@ def _to_dense_array(X):
     """Convert X to a NumPy array if it is sparse or of another array library."""
     if issparse(X):
         return X.toarray()
-    return as_tensor(X).cpu().numpy() if is_array_api(X) else X
+    return convert_to_tensor(X).cpu().numpy() if is_array_api(X) else X
 
 
 def _check_same_shape(X_true, X_restored):

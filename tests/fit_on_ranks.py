@@ -18,7 +18,7 @@ from skorch.callbacks import Callback, Checkpoint
 from torch import distributed, nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae import _linear_start as module
+from sklearn_ae import _start as module
 
 X = load_digits().data[:301] / 16
 SPARSE = sparse.csr_array(np.where(X > 0.9, X, 0))

@@ -18,9 +18,11 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import InvalidParameterError
 from zoo import ESTIMATORS, make_estimator, quick
 
-import sklearn_ae._base as base
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae._base import own_random_state
+from sklearn_ae import _model as module
+from sklearn_ae._plan import make_plan
+from sklearn_ae._random import make_random_state
+from sklearn_ae._rows import make_rows
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -73,8 +75,9 @@ def test_parts_do_not_show(monkeypatch, digits, n_rows):
     autoencoder = quick().fit(digits[0])
     whole = [f(X) for f in (autoencoder.transform, autoencoder.reconstruct)]
     scores = autoencoder.score_samples(X), autoencoder.score(digits[1])
-    monkeypatch.setattr(base, "CHUNK_ENTRIES", 1)
-    assert [part.stop - part.start for part in autoencoder._parts(200)] == [64, 64, 64, 8]
+    monkeypatch.setattr(module, "CHUNK_ENTRIES", 1)
+    rows = make_rows(digits[0][:200])
+    assert [len(part) for _, part in autoencoder._model_.read_parts(rows)] == [64, 64, 64, 8]
     parts = [f(X) for f in (autoencoder.transform, autoencoder.reconstruct)]
     for one, other in zip(whole, parts, strict=True):
         assert_allclose(one, other, rtol=1e-5, atol=1e-4)  # float32; pixels up to 16
@@ -242,8 +245,10 @@ def test_linear_start(unit_X, params, has_linear_path):
 )
 def test_automatic_batch_size_and_epochs(n_samples, n_batch_rows, n_epochs):
     autoencoder = AutoencoderTransformer()
-    assert autoencoder._n_batch_rows(n_samples) == n_batch_rows
-    assert autoencoder._n_epochs(n_samples) == n_epochs
+    params = autoencoder.get_params()
+    plan = make_plan("AutoencoderTransformer", params, autoencoder._defaults, n_samples, 5)
+    assert plan.batch_size == n_batch_rows
+    assert plan.max_epochs == n_epochs
 
 
 def test_automatic_n_components(X, digits):
@@ -298,7 +303,7 @@ def test_global_generators_are_left_alone(X, random_state):
     assert torch.equal(torch.get_rng_state(), before[1])
     curves.append(autoencoder.fit(X).loss_curve_)
     assert (curves[0] == curves[1]) is (random_state == 0)
-    assert own_random_state(None) is not np.random.mtrand._rand
+    assert make_random_state(None) is not np.random.mtrand._rand
 
 
 # ----------------------------------------------------------------------------- bad input
@@ -475,7 +480,7 @@ def test_a_network_is_not_trained_further_as_another(unit_X, name, value, method
 def test_clip_follows_what_was_seen(X):
     autoencoder = quick(10, clip=True).partial_fit(X).partial_fit(100 * X)
     assert np.abs(autoencoder.reconstruct(100 * X)).max() > np.abs(X).max()
-    assert_array_equal(autoencoder._seen_.high, np.maximum(X, 100 * X).max(axis=0))
+    assert_array_equal(autoencoder._model_.units.high, np.maximum(X, 100 * X).max(axis=0))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e30])
@@ -524,7 +529,7 @@ def test_numpy_bool_is_a_bool(X):
 
 @pytest.mark.parametrize("method", ["score", "score_samples"])
 def test_memory_does_not_grow_with_the_rows(monkeypatch, method):
-    monkeypatch.setattr(base, "CHUNK_ENTRIES", 2**16)
+    monkeypatch.setattr(module, "CHUNK_ENTRIES", 2**16)
     X = np.random.RandomState(0).normal(size=(80_000, 30)).astype(np.float32)
     autoencoder = quick(max_epochs=0).fit(X[:1000])
     peaks = []

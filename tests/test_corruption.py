@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_sample_image
 
+from sklearn_ae._units import Units
 from sklearn_ae.corruption import (
     Downscale,
     GaussianNoise,
     Grayscale,
     Masking,
     SaltAndPepper,
+    _make_corruption,
     corrupt,
-    standardized,
 )
 
 OBJECTS = [
@@ -148,13 +149,15 @@ def test_corrupt_leaves_X_and_the_global_generators_alone():
     corruption_range=st.sampled_from([None, (0.2, 0.6)]),
 )
 def test_on_standardised_rows_it_does_the_same(X, kind, scale, corruption_range):
-    mean, statistics = np.linspace(-2, 2, 24), (X.mean(axis=0), X.min(), X.max())
+    found = (torch.as_tensor(values) for values in (X.mean(axis=0), X.min(axis=0), X.max(axis=0)))
+    units = Units(*found, scale)
+    plain = Units(units.feature_mean, units.low, units.high, 1.0, standardizes=False)
 
-    def corrupted(mean, scale):
-        corruption = standardized(kind, 0.4, corruption_range, statistics, mean, scale)
-        return corruption(torch.as_tensor((X - mean) / scale), generator()).numpy() * scale + mean
+    def corrupt_in(units):
+        corruption = _make_corruption(kind, 0.4, corruption_range, units)
+        return units.restore(corruption(units.standardize(torch.as_tensor(X)), generator()))
 
-    np.testing.assert_allclose(corrupted(mean, scale), corrupted(0.0, 1.0), atol=1e-5)
+    torch.testing.assert_close(corrupt_in(units), corrupt_in(plain), atol=1e-5, rtol=0)
 
 
 # ------------------------------------------------------------------------------ pictures
@@ -287,10 +290,10 @@ def in_numpy(batch, generator):
     [
         (
             narrower,
-            r"narrower must return a batch of the shape that it got, \(5, 4\); got \(5, 3\)",
+            r"narrower must return a batch with the shape of its input, \(5, 4\); got \(5, 3\)",
         ),
-        (in_double, r"in_double .* the dtype that it got, torch.float32; got torch.float64"),
-        (elsewhere, r"elsewhere .* the device that it got, cpu; got meta"),
+        (in_double, r"in_double .* the dtype of its input, torch.float32; got torch.float64"),
+        (elsewhere, r"elsewhere .* the device of its input, cpu; got meta"),
         (never_finite, "never_finite returned values that are not finite"),
         (in_numpy, "in_numpy must return a torch tensor; got a ndarray"),
         (functools.partial(narrower), r"functools.partial\(<function narrower"),
@@ -340,5 +343,5 @@ def test_values_for_other_features(act):
 
 @pytest.mark.parametrize("corruption_range", [(1e100, 1e300), (-1e300, -1e100)])
 def test_range_that_float32_has_nothing_of(corruption_range):
-    with pytest.raises(ValueError, match="of which float32 has some"):
+    with pytest.raises(ValueError, match="with float32 numbers between"):
         corrupt(np.zeros((5, 6)), corruption_range=corruption_range)

@@ -425,7 +425,7 @@ def test_warm_start_may_change_the_corruption(unit_digits):
         ({"corruption_range": 1}, "corruption_range'? .*must be"),
         ({"corruption": Grayscale((3, 2, 2))}, "3 x 2 x 2 = 12 features, but X has 10"),
         ({"corruption": Downscale((1, 4, 4), 2)}, "1 x 4 x 4 = 16 features, but X has 10"),
-        ({"corruption_level": 1e20}, "drowns X"),
+        ({"corruption_level": 1e20}, "too large for X"),
         ({"corruption": lambda batch, _: batch[:, 1:]}, "lambda.*shape"),
         ({"corruption": lambda batch, _: batch.double()}, "lambda.*dtype"),
         ({"corruption": lambda batch, _: batch.to("meta")}, "lambda.*device"),

@@ -13,9 +13,13 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {"_losses", "_ranks", "_sparse_batch", "corruption"},
-        {"_networks", "_rows"},
-        {"_linear_start", "_saving", "_training", "metrics"},
+        {"_compat", "_images", "_losses", "_moments", "_random", "_ranks", "_evidence"},
+        {"_batches", "_mapped_file", "_sparse_batch"},
+        {"_rows", "_units"},
+        {"_networks", "corruption"},
+        {"_model", "_training", "metrics"},
+        {"_plan", "_start"},
+        {"_saving"},
         {"_base", "inspection"},
         {"_autoencoder", "_denoising", "dask", "export"},
         {"__init__"},
@@ -27,6 +31,7 @@ LEVELS = {
         {"__init__"},
     ],
 }
+OTHERS = ("dask", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "torch")
 
 
 def own_imports(path):
@@ -54,6 +59,49 @@ def test_imports_point_one_way(path):
     if path.parent != PACKAGE:
         allowed |= {(2, name) for name in before("sklearn_ae", path.parent.name)}
     assert own_imports(path) <= allowed
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def private_imports(tree):
+    """Return what a module imports by a private name from other libraries."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+            if names[0] in OTHERS and any(map(is_private, names)):
+                found.add(ast.unparse(node))
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            found |= {name for name in names if any(map(is_private, name.split(".")))}
+    return found
+
+
+def own_private_names():
+    """Return the private names that the package itself defines: functions, attributes, fields."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_private_names_of_other_libraries_are_in_one_place(path):
+    tree = ast.parse(path.read_text())
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = {name for name in used if is_private(name)} - own_private_names()
+    if path.stem == "_compat":
+        assert private_imports(tree)
+        assert used
+    else:
+        assert not private_imports(tree)
+        assert not used
 
 
 def run(code):

@@ -72,8 +72,8 @@ def process_state():
 
 def estimator_state(estimator):
     """Return all that an estimator holds, saved, and its net's callbacks."""
-    callbacks = [name for name, _ in estimator.net_.callbacks_] if "net_" in vars(estimator) else []
-    return pickle.dumps(estimator), callbacks
+    net = getattr(estimator, "net_", None)
+    return pickle.dumps(estimator), net and [name for name, _ in net.callbacks_]
 
 
 @functools.cache
@@ -99,7 +99,7 @@ def n_calls(name, method, is_fitted):
 def test_error_in_any_call_leaves_everything_as_it_was(name, method, is_fitted, share, error):
     number = 1 + int(share * (n_calls(name, method, is_fitted) - 1))
     estimator = pickle.loads(saved(name, is_fitted))
-    before, process = estimator_state(estimator), process_state()
+    before, process = estimator_state(pickle.loads(saved(name, is_fitted))), process_state()
     with redirect_stdout(io.StringIO()), watched(number, error), pytest.raises(error):
         getattr(estimator, method)(scale_to_unit_interval(X[::-1] * 2))
     assert process_state() == process
@@ -255,7 +255,7 @@ def test_too_little_memory(encoder):
     fitted = AutoencoderTransformer(2, **PARAMS).fit(X)
     before = fitted.transform(X)
     fitted.set_params(encoder=encoder, hidden_layer_sizes=widths)
-    with pytest.raises(MemoryError, match="does not suffice"):
+    with pytest.raises(MemoryError, match="Out of memory"):
         fitted.fit(X)
     assert_array_equal(fitted.transform(X), before)
 

@@ -17,20 +17,21 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Callback
 from torch import nn
+from zoo import make_units
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae._linear_start import LinearStart
 from sklearn_ae._losses import LOSSES
+from sklearn_ae._model import make_model
 from sklearn_ae._networks import (
     ACTIVATIONS,
     Architecture,
     Gain,
     LinearPath,
-    dense,
-    make_autoencoder,
-    pooled_sizes,
-    widest,
+    compute_pooled_sizes,
+    make_dense_layers,
+    measure_row_width,
 )
+from sklearn_ae._start import LinearStart
 
 
 def generator():
@@ -54,11 +55,17 @@ def architecture(
     )
 
 
+def make_autoencoder(any_architecture, generator, start=None, scale=1.0):
+    """Return the model of an architecture, for rows that are divided by a scale."""
+    units = make_units(np.zeros(any_architecture.n_features), scale)
+    return make_model(any_architecture, units, generator, start, "Estimator")
+
+
 def residual(any_architecture, start, scale=1.0):
     """Return an autoencoder with a linear path that begins at a start."""
     biases = start.bias is not None, start.decoder_bias is not None
-    path = LinearPath(scale, start.code_rms, *biases)
-    return make_autoencoder(replace(any_architecture, linear_path=path), generator(), start)
+    path = LinearPath(start.code_rms, *biases)
+    return make_autoencoder(replace(any_architecture, linear_path=path), generator(), start, scale)
 
 
 def perceptron(n_in, n_out, width=64):
@@ -147,7 +154,7 @@ def test_every_weight_of_the_residual_autoencoder_learns(any_architecture, bias)
 
 @pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 300), ("tanh", 2 / 500)])
 def test_initial_variance_is_he_or_glorot(activation, variance):
-    layer = dense([300, 200, 2], activation, "identity", generator())[0]
+    layer = make_dense_layers([300, 200, 2], activation, "identity", generator())[0]
     assert layer.weight.var().item() == pytest.approx(variance, rel=0.05)
     assert not layer.bias.any()
 
@@ -163,13 +170,13 @@ def test_initialisation_leaves_the_global_generator_alone(any_architecture):
 
 def test_widest_part_of_a_network():
     module = make_autoencoder(ARCHITECTURES["dense"], generator())
-    assert widest(module, 36, generator()) == 36
+    assert measure_row_width(module, 36, generator()) == 36
     module = make_autoencoder(ARCHITECTURES["convolutional"], generator())
-    assert widest(module, 36, generator()) == 4 * 36
+    assert measure_row_width(module, 36, generator()) == 4 * 36
     gru = nn.Sequential(nn.Unflatten(1, (9, 4)), nn.GRU(4, 32, batch_first=True))
-    assert widest(gru, 36, generator()) == 9 * 32
+    assert measure_row_width(gru, 36, generator()) == 9 * 32
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(36, 300))  # its weight is no row
-    assert widest(normed, 36, generator()) == 300
+    assert measure_row_width(normed, 36, generator()) == 300
 
 
 # ----------------------------------------------------------------------- convolutional coders
@@ -182,7 +189,7 @@ def test_widest_part_of_a_network():
 )
 def test_decoder_mirrors_the_convolutions(shape, filters, hidden):
     filters = filters[: math.ceil(math.log2(max(shape[1:])))]
-    sizes = pooled_sizes(shape, len(filters))
+    sizes = compute_pooled_sizes(shape, len(filters))
     coders = make_autoencoder(
         architecture(math.prod(shape), hidden, 3, "relu", filters, shape), generator()
     )
@@ -405,11 +412,11 @@ SHARED = {"encoder": nn.Linear(64, 3), "decoder": nn.Linear(3, 64)}
     ("factory", "error", "message"),
     [
         (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), ValueError, r", {n_out}\) .*but returned"),
-        (lambda n_in, n_out: nn.Flatten(0), ValueError, r"expected to return .* returned \("),
-        (lambda n_in, n_out: nn.Linear(n_in, 1), ValueError, r"expected to return .* returned \("),
+        (lambda n_in, n_out: nn.Flatten(0), ValueError, r"should return .* returned \("),
+        (lambda n_in, n_out: nn.Linear(n_in, 1), ValueError, r"should return .* returned \("),
         (Pair, ValueError, "returned tuple"),
         (Auxiliary, ValueError, "returned tuple"),
-        (Turned, ValueError, r"expected to return .* returned \("),
+        (Turned, ValueError, r"should return .* returned \("),
         (lambda n_in, n_out: "network", TypeError, "must return a torch.nn.Module; got 'network'"),
         (nn.Linear(64, 3), ValueError, "must be a factory.*got a module"),
         (nn.Linear(64, 3), TypeError, "must be a factory.*got a module"),

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.decomposition import PCA
-from zoo import draw_fewer
+from zoo import draw_fewer, standardize
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _rows as module
-from sklearn_ae._rows import StandardizedRows, rows_of, statistics
+from sklearn_ae._rows import make_rows
 
 N_ROWS, N_FEATURES = 120, 6
 NUMBERS = np.random.RandomState(0).randint(0, 100, size=(N_ROWS, N_FEATURES))
@@ -95,7 +95,7 @@ def test_fit_does_not_depend_on_the_kind_of_table(kind, tmp_path):
 def test_rows_are_read_as_they_are(tmp_path_factory, kind, index, start, length):
     path = tmp_path_factory.mktemp("rows")
     X = TABLES[kind](NUMBERS, path)
-    rows = rows_of(X.tocsr() if sparse.issparse(X) else X)
+    rows = make_rows(X.tocsr() if sparse.issparse(X) else X)
     assert rows.shape == NUMBERS.shape
     assert_array_equal(rows.read(torch.tensor(index)), NUMBERS[index])
     assert_array_equal(rows.read(slice(start, start + length)), NUMBERS[start : start + length])
@@ -127,19 +127,18 @@ def test_statistics(monkeypatch, n_samples, offset, dtype):
     monkeypatch.setattr(module, "PART_ENTRIES", 3000)
     X = np.random.RandomState(n_samples).normal(size=(n_samples, 3)) * [1, 10, 100]
     X = (X + offset).astype(dtype)
-    seen = statistics(rows_of(X), "Estimator")
+    seen = make_rows(X).compute_moments()
     precise = X.astype(np.float64)
-    assert seen.mean.numpy().dtype == dtype
+    assert seen.low.numpy().dtype == dtype
     assert_allclose(seen.mean, precise.mean(axis=0), rtol=1e-6, atol=1e-5)
     assert_allclose(seen.variance, precise.var(axis=0), rtol=1e-5)
-    assert_allclose(seen.scale, np.sqrt(precise.var(axis=0).mean()), rtol=1e-5)
     assert_array_equal(seen.low, X.min(axis=0))
     assert_array_equal(seen.high, X.max(axis=0))
 
 
 def test_statistics_of_sparse_rows_are_those_of_dense_ones():
-    dense = statistics(rows_of(NUMBERS.astype(np.float64)), "Estimator")
-    few = statistics(rows_of(sparse.csr_array(NUMBERS)), "Estimator")
+    dense = make_rows(NUMBERS.astype(np.float64)).compute_moments()
+    few = make_rows(sparse.csr_array(NUMBERS)).compute_moments()
     for name in ("mean", "variance", "low", "high"):
         assert_allclose(getattr(few, name), getattr(dense, name), rtol=1e-12)
 
@@ -148,7 +147,7 @@ def test_statistics_of_large_sparse_numbers(monkeypatch):
     X = sparse.random(50, 6, density=0.5, rng=0, format="csr", dtype=np.float32)
     monkeypatch.setattr("sklearn_ae._rows.PART_ENTRIES", 20)
     X *= np.float32(1e30)
-    found = statistics(rows_of(X), "Estimator")
+    found = make_rows(X).compute_moments()
     assert_allclose(found.mean, X.toarray().mean(axis=0, dtype=float), rtol=1e-6)
     assert_allclose(found.variance, X.toarray().var(axis=0, dtype=float), rtol=1e-12)
 
@@ -176,7 +175,7 @@ def test_sliced_tables_are_never_read_whole():
     X = Sliced(np.random.RandomState(0).normal(size=(5000, 4)).astype(np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PART_ENTRIES", 2000)
-        patch.setattr("sklearn_ae._linear_start.PART_ENTRIES", 2000)
+        patch.setattr("sklearn_ae._start.PART_ENTRIES", 2000)
         fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X)
         assert X.most <= 500
     assert fitted.transform(X).shape == (5000, 2)
@@ -219,7 +218,7 @@ def test_map_of_a_file_that_was_replaced_is_read(tmp_path):
     X = mapped(NUMBERS, tmp_path)
     (NUMBERS + 1).tofile(tmp_path / "other")
     (tmp_path / "other").replace(tmp_path / "X")
-    assert_array_equal(rows_of(X).read(slice(0, N_ROWS)), NUMBERS)
+    assert_array_equal(make_rows(X).read(slice(0, N_ROWS)), NUMBERS)
 
 
 def test_truncated_map_is_refused(tmp_path):
@@ -239,8 +238,8 @@ def test_truncated_map_is_refused(tmp_path):
 
 
 def test_start_of_a_large_sparse_table_is_pca_of_it(monkeypatch):
-    monkeypatch.setattr("sklearn_ae._linear_start.MAX_ENTRIES", 1000)
-    monkeypatch.delattr("sklearn_ae._linear_start.Sample.array")  # would be dense
+    monkeypatch.setattr("sklearn_ae._start.MAX_ENTRIES", 1000)
+    monkeypatch.delattr("sklearn_ae._start.Sample.read_array")  # would be dense
     X = sparse.random_array((300, 80), density=0.05, rng=0, format="csr")
     pca = PCA(3, random_state=0).fit(X.toarray())
     codes = AutoencoderTransformer(3, max_epochs=0, random_state=0).fit(X).transform(X)
@@ -267,7 +266,7 @@ def test_partial_fit_takes_sparse_chunks():
 
 def test_standardised_rows_are_not_those_of_the_table():
     X = np.ones((3, 2))
-    rows = StandardizedRows(rows_of(X), np.ones(2), 2.0)
+    rows = standardize(X, np.ones(2), 2.0)
     assert_array_equal(rows[:], 0)
     assert_array_equal(X, 1)
 

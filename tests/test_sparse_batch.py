@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from torch import nn
+from zoo import standardize
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae import _sparse_batch as module
-from sklearn_ae._rows import StandardizedRows, rows_of
-from sklearn_ae._sparse_batch import RowLinear, SparseBatch, padded
+from sklearn_ae._sparse_batch import RowLinear, SparseBatch, pad_rows
 
 PARAMS = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
 
 
 def batch_of(X):
     mean = np.asarray(X.mean(axis=0), dtype=np.float32).ravel()
-    return StandardizedRows(rows_of(X), mean, 0.5)[: X.shape[0]]
+    return standardize(X, mean, 0.5)[: X.shape[0]]
 
 
 def multiplied(layer, rows):
@@ -57,9 +57,11 @@ def test_linear_layers_are_those_of_dense_rows(sizes, density, has_bias, dtype, 
 
 def test_products_are_sparse_where_they_should_be(monkeypatch):
     products = []
-    weighted_sums = module.weighted_sums
+    sum_weighted_rows = module.sum_weighted_rows
     monkeypatch.setattr(
-        module, "weighted_sums", lambda rows, X: products.append(X) or weighted_sums(rows, X)
+        module,
+        "sum_weighted_rows",
+        lambda X, rows: products.append(X) or sum_weighted_rows(X, rows),
     )
     few = sparse.random_array((100, 20), density=0.1, format="csr", rng=0, dtype=np.float32)
     many = sparse.random_array((100, 20), density=0.5, format="csr", rng=0, dtype=np.float32)
@@ -83,11 +85,11 @@ def test_other_operations_are_those_of_dense_tensors():
 
 def test_padded_rows_are_the_rows_and_more():
     rows = batch_of(sparse.random_array((5, 4), density=0.3, format="csr", rng=0))
-    more = padded(rows, 3)
+    more = pad_rows(rows, 3)
     assert more.shape == more.X.shape == (8, 4)
     assert_array_equal(more[:5], rows[:])
     assert_array_equal(more.X[:5].toarray(), rows.X.toarray())
-    assert type(padded(rows[:], 3)) is torch.Tensor
+    assert type(pad_rows(rows[:], 3)) is torch.Tensor
 
 
 def test_code_of_a_row_does_not_depend_on_the_others():

@@ -9,18 +9,12 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
-from zoo import quick
+from zoo import quick, standardize
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae._rows import StandardizedRows, one_ahead, rows_of
-from sklearn_ae._training import (
-    AutoencoderNet,
-    Batches,
-    FixedBatches,
-    KeptEpoch,
-    clearly_lower,
-    learning_rates,
-)
+from sklearn_ae._batches import Batches, FixedBatches, fetch_ahead
+from sklearn_ae._evidence import KeptEpoch, are_clearly_lower
+from sklearn_ae._training import AutoencoderNet, compute_learning_rates
 from sklearn_ae.corruption import GaussianNoise
 
 # ------------------------------------------------------------------ rows and batches
@@ -30,7 +24,7 @@ from sklearn_ae.corruption import GaussianNoise
 def test_rows_are_standardised_in_their_own_dtype(X, dtype):
     X = (X + 1e3).astype(dtype)
     mean = X.mean(axis=0)
-    rows = StandardizedRows(rows_of(X), mean, 2.0)
+    rows = standardize(X, mean, 2.0)
     index = torch.tensor([3, 1, 1])
     assert rows[index].dtype == torch.float32
     np.testing.assert_array_equal(rows[index], ((X[[3, 1, 1]] - mean) / 2).astype(np.float32))
@@ -39,31 +33,31 @@ def test_rows_are_standardised_in_their_own_dtype(X, dtype):
 
 def test_read_only_rows_are_neither_copied_nor_warned_about(X):
     X.flags.writeable = False
-    rows = StandardizedRows(rows_of(X), X.mean(axis=0), 1.0)
+    rows = standardize(X, X.mean(axis=0))
     assert rows.rows.X.data_ptr() == X.ctypes.data
 
 
 def test_a_pass_holds_each_row_once(X):
     X = np.arange(60.0)[:, None]
-    rows = Subset(StandardizedRows(rows_of(X), np.zeros(1), 1.0), np.arange(10, 60))
+    rows = Subset(standardize(X, np.zeros(1)), np.arange(10, 60))
     batches = Batches(rows, 16, torch.Generator().manual_seed(0))
-    first, second = ([batch for batch, _ in batches] for _ in range(2))
+    first, second = ([batch.inputs for batch in batches] for _ in range(2))
     assert [len(batch) for batch in first] == [16, 16, 16, 2]
     assert len(batches) == 4
     for one_pass in (first, second):
         assert sorted(torch.cat(one_pass).flatten().tolist()) == list(range(10, 60))
     assert not torch.equal(torch.cat(first), torch.cat(second))
-    in_order = torch.cat([batch for batch, _ in FixedBatches(rows, 16, torch.Generator())])
+    in_order = torch.cat([batch.inputs for batch in FixedBatches(rows, 16, torch.Generator())])
     assert in_order.flatten().tolist() == list(range(10, 60))
 
 
 @pytest.mark.parametrize("max_kept", [0, 1000])
 def test_fixed_batches_have_one_corruption(monkeypatch, max_kept):
-    monkeypatch.setattr("sklearn_ae._training.MAX_KEPT_ENTRIES", max_kept)
-    rows = StandardizedRows(rows_of(np.zeros((50, 2), dtype=np.float32)), np.zeros(2), 1.0)
+    monkeypatch.setattr("sklearn_ae._batches.MAX_KEPT_ENTRIES", max_kept)
+    rows = standardize(np.zeros((50, 2), dtype=np.float32), np.zeros(2, dtype=np.float32))
     batches = FixedBatches(rows, 16, torch.Generator(), GaussianNoise(1.0))
     assert (batches.kept is None) == (max_kept == 0)
-    first, second = (torch.cat([batch for batch, _ in batches]) for _ in range(2))
+    first, second = (torch.cat([batch.inputs for batch in batches]) for _ in range(2))
     assert torch.equal(first, second)
     assert first.std() == pytest.approx(1, abs=0.3)
 
@@ -109,7 +103,7 @@ def test_schedules_are_those_of_torch(schedule, n_steps):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         reference.step()
-    rates = list(learning_rates(schedule, 0.02, n_steps))
+    rates = list(compute_learning_rates(schedule, 0.02, n_steps))
     assert len(rates) == n_steps
     assert 0.02 / 2 <= max(rates) <= 0.02
     assert min(rates) > 0
@@ -128,7 +122,9 @@ def test_schedule_is_followed(X, schedule):
 
     params = {"schedule": schedule, "learning_rate": 0.02, "batch_size": 6}
     quick(net_params={"callbacks": [Recorder()]}, **params).fit(X)
-    expected = [0.02] * 45 if schedule == "constant" else [*learning_rates(schedule, 0.02, 45)]
+    expected = (
+        [0.02] * 45 if schedule == "constant" else [*compute_learning_rates(schedule, 0.02, 45)]
+    )
     assert rates == expected
 
 
@@ -203,19 +199,21 @@ def test_kept_epoch_is_the_best_or_the_start():
 
 def test_clearly_lower_is_a_paired_test():
     difficulty = np.random.RandomState(0).exponential(size=50)
-    assert clearly_lower(0.9 * difficulty, difficulty)  # though the rows differ far more
-    assert not clearly_lower(difficulty, difficulty)
-    assert not clearly_lower(1.1 * difficulty, difficulty)
-    assert not clearly_lower(np.array([0.5]), np.array([1.0]))
+    assert are_clearly_lower(0.9 * difficulty, difficulty)  # though the rows differ far more
+    assert not are_clearly_lower(difficulty, difficulty)
+    assert not are_clearly_lower(1.1 * difficulty, difficulty)
+    assert not are_clearly_lower(np.array([0.5]), np.array([1.0]))
     outlier = difficulty.copy()
     outlier[0] -= 5  # a lower mean by one row's doing
-    assert not clearly_lower(outlier, difficulty)
+    assert not are_clearly_lower(outlier, difficulty)
 
 
 @pytest.mark.parametrize("n_rows", [5, 20, 100])
 def test_chance_is_rarely_taken_for_progress(n_rows):
     rng = np.random.RandomState(0)
-    found = [clearly_lower(rng.normal(size=n_rows), rng.normal(size=n_rows)) for _ in range(5000)]
+    found = [
+        are_clearly_lower(rng.normal(size=n_rows), rng.normal(size=n_rows)) for _ in range(5000)
+    ]
     assert np.mean(found) < 0.003  # the level is 0.001; 5,000 draws
 
 
@@ -342,7 +340,7 @@ def test_fitted_state_survives_an_interrupt(X, method, warm_start, hook):
     before = pickle.dumps(autoencoder)
     codes = autoencoder.transform(X)
     state = {name: value for name, value in vars(autoencoder).items() if name.endswith("_")}
-    state = {name: np.array(v) for name, v in state.items() if name != "net_"}
+    state = {name: np.array(v) for name, v in state.items() if name != "_net_"}
     callbacks = autoencoder.net_.callbacks_
     autoencoder.net_params = {"callbacks": [Interrupt("raise", hook)]}
     if method == "partial_fit":
@@ -506,13 +504,13 @@ def test_exhausted_device_memory_is_a_clear_error(X, monkeypatch):
 
     monkeypatch.setattr("sklearn_ae._training.AutoencoderNet.train_step", exhausted)
     for method in ("fit", "partial_fit"):
-        with pytest.raises(MemoryError, match=r"does not suffice.*batch_size"):
+        with pytest.raises(MemoryError, match=r"Out of memory.*batch_size"):
             getattr(autoencoder, method)(X)
     np.testing.assert_array_equal(autoencoder.transform(X), codes)
-    monkeypatch.setattr("sklearn_ae._networks.Autoencoder.forward", exhausted)
+    monkeypatch.setattr("sklearn_ae._model.Model.forward", exhausted)
     monkeypatch.setattr(type(autoencoder.encoder_), "forward", exhausted)
     for method in ("transform", "reconstruct", "score", "score_samples"):
-        with pytest.raises(MemoryError, match=r"does not suffice.*batch_size"):
+        with pytest.raises(MemoryError, match=r"Out of memory.*batch_size"):
             getattr(autoencoder, method)(X)
 
 
@@ -547,8 +545,8 @@ def test_missing_device_is_a_clear_error_and_keeps_the_fit(X):
     np.testing.assert_array_equal(autoencoder.transform(X), codes)
 
 
-def test_rows_for_a_gpu_are_taken_one_ahead():
+def test_rows_for_a_gpu_are_taken_fetch_ahead():
     taken = []
-    for item in one_ahead(taken.append(i) or i for i in range(5)):
+    for item in fetch_ahead(taken.append(i) or i for i in range(5)):
         assert taken == list(range(min(item + 2, 5)))
-    assert list(one_ahead([])) == []
+    assert list(fetch_ahead([])) == []

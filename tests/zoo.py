@@ -16,6 +16,9 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._batches import StandardizedRows
+from sklearn_ae._rows import make_rows
+from sklearn_ae._units import Units
 
 
 class Perceptron(nn.Sequential):
@@ -82,6 +85,18 @@ def get_weights(estimator):
     """Return all weights of a fitted estimator in one array."""
     state = estimator.net_.module_.state_dict()
     return np.concatenate([weights.cpu().numpy().ravel() for weights in state.values()])
+
+
+def make_units(mean, scale=1.0, bounds=(0.0, 1.0), **options):
+    """Return units of a mean per feature, an array, and a scale; all features have one range."""
+    mean = torch.as_tensor(mean)
+    low, high = (torch.full_like(mean, bound) for bound in bounds)
+    return Units(mean, low, high, scale, **options)
+
+
+def standardize(X, mean, scale=1.0):
+    """Return the standardised rows of a table."""
+    return StandardizedRows(make_rows(X), make_units(mean, scale))
 
 
 def draw_fewer(share):

@@ -16,12 +16,12 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch, _safe_indexing, indexable
-from sklearn.utils._param_validation import HasMethods, validate_params
+from sklearn.utils import Bunch, indexable
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
-from tqdm import tqdm  # comes with skorch
+from tqdm import tqdm
 
+from .._compat import HasMethods, select_rows, validate_params
 from ..metrics import reconstruction_r2
 from ._inputs import find_size_parameter, get_class_name, holds_classes, name_reducers
 
@@ -229,7 +229,7 @@ def evaluate_reducer(reducer, X, y, split, classifier, scorers):
         fitted, cell["fit_time"] = fit_reducer(reducer, X, y, split)
     if fitted is None:
         return cell
-    X_test, y_test = _safe_indexing(X, test), None if y is None else _safe_indexing(y, test)
+    X_test, y_test = select_rows(X, test), None if y is None else select_rows(y, test)
     with record_error(errors, "transform"):
         start = perf_counter()
         codes = fitted.transform(X_test)
@@ -240,7 +240,7 @@ def evaluate_reducer(reducer, X, y, split, classifier, scorers):
             cell["reconstruction_score"] = score(fitted, X_test, y_test)
     if classifier is not None and "transform" not in errors:
         with record_error(errors, "classifier"):
-            X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
+            X_train, y_train = select_rows(X, train), select_rows(y, train)
             model = clone(classifier).fit(fitted.transform(X_train), y_train)
             cell["classifier_score"] = scorers["classifier_score"](model, codes, y_test)
     return cell

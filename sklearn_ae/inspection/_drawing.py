@@ -111,25 +111,6 @@ def place_legend(ax, **kwargs):
     ax.legend(**placement, **kwargs)
 
 
-def checked_image_shape(image_shape, n_features):
-    """Return (channels, height, width) of an image with so many values, or None."""
-    if image_shape is None:
-        return None
-    shape = tuple(image_shape)
-    if len(shape) == 2:
-        shape = (1, *shape)
-    if len(shape) == 3 and sum(side == -1 for side in shape) == 1:
-        side = n_features // -math.prod(shape)
-        shape = tuple(side if n == -1 else n for n in shape)
-    if len(shape) != 3 or shape[0] not in (1, 3) or math.prod(shape) != n_features:
-        raise ValueError(
-            "image_shape must be (height, width) or (channels, height, width), channels first and "
-            f"one or three, and multiply to the number of features, {n_features}; got "
-            f"{image_shape!r}."
-        )
-    return shape
-
-
 def draw_images(ax, grid, image_shape, row_names, column_names=None, *, limits=None, cmap="gray"):
     """Draw rows of X as a grid of images.
 

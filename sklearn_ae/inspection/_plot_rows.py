@@ -4,11 +4,11 @@ from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _num_samples
+from sklearn.utils import check_consistent_length
 
+from .._compat import count_rows, select_rows
+from .._images import check_image_shape
 from ._drawing import (
-    checked_image_shape,
     choose_method_styles,
     choose_step_styles,
     draw_images,
@@ -104,8 +104,8 @@ class ReconstructionDisplay:
         if not (isinstance(n_samples, Integral) and n_samples >= 1):
             raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
         first = slice(0, n_samples)
-        X_in = _safe_indexing(X if X_noisy is None else X_noisy, first)
-        rows = {"original": to_dense_array(_safe_indexing(X, first))}
+        X_in = select_rows(X if X_noisy is None else X_noisy, first)
+        rows = {"original": to_dense_array(select_rows(X, first))}
         if X_noisy is not None:
             rows["noisy"] = to_dense_array(X_in)
         for name, reducer in reducers.items():
@@ -240,8 +240,8 @@ class InterpolationDisplay:
             `image_shape` does not fit the features.
         """
         reducers = name_invertible_reducers(estimators)
-        if _num_samples(X) != 2:
-            raise ValueError(f"X must have exactly two rows; got {_num_samples(X)}.")
+        if count_rows(X) != 2:
+            raise ValueError(f"X must have exactly two rows; got {count_rows(X)}.")
         check_n_steps(n_steps)
         walks = {}
         for name, reducer in reducers.items():
@@ -524,7 +524,10 @@ def draw_rows(
     ax : matplotlib Axes
         Axes with the images or lines.
     """
-    image_shape = checked_image_shape(image_shape, grid.shape[-1])
+    if image_shape is not None:
+        image_shape = check_image_shape(
+            image_shape, grid.shape[-1], may_omit_channels=True, n_channels=(1, 3)
+        )
     n_rows, n_columns = grid.shape[:2]
     if image_shape:
         height = n_rows * TILE_WIDTH * image_shape[1] / image_shape[2]

@@ -6,11 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
+from zoo import make_units
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae import _linear_start as module
-from sklearn_ae._linear_start import linear_start
-from sklearn_ae._rows import StandardizedRows, rows_of
+from sklearn_ae import _start as module
+from sklearn_ae._rows import make_rows
+from sklearn_ae._start import compute_start
 
 
 def untrained(n_components, **params):
@@ -107,8 +108,8 @@ def test_large_X_is_sampled(monkeypatch):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(2000, 3)) * [3, 2, 1]
     monkeypatch.setattr(module, "MAX_ROWS", 500)
-    rows = StandardizedRows(rows_of(X), X.mean(axis=0), 1.0)
-    sampled, again = (linear_start(rows, 2, random_state=0) for _ in range(2))
+    table = make_rows(X), make_units(X.mean(axis=0))
+    sampled, again = (compute_start(*table, 2, random_state=0) for _ in range(2))
     np.testing.assert_array_equal(sampled.encoder, again.encoder)
     exact = PCA(2).fit(X).components_
     assert not np.allclose(sampled.encoder, exact, atol=1e-6)
@@ -148,8 +149,8 @@ def test_constant_X_has_a_start():
 def test_regression_copes_with_any_rank(X, corrupt, dtype):
     """Finite, and no worse than the mean of the rows; a warning would fail the test."""
     U = (X - X.mean(axis=0)).astype(dtype)
-    rows = StandardizedRows(rows_of(U), np.zeros(U.shape[1], dtype), 1.0)
-    start = linear_start(rows, 2, 0, corrupt)
+    units = make_units(np.zeros(U.shape[1], dtype))
+    start = compute_start(make_rows(U), units, 2, 0, corrupt)
     assert start.encoder.shape == (2, U.shape[1])
     assert start.bias.shape == (2,)
     restored = (corrupt(U) @ start.encoder.T + start.bias) @ start.decoder.T

@@ -1,0 +1,173 @@
+"""From rows to batches: standardised, in a new order and with a fresh corruption in each epoch."""
+
+import itertools
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import Dataset, Subset
+
+from ._ranks import ONE_PROCESS
+
+# One row in so many of a training batch stays clean. A corruption may move rows far away from
+# clean ones; a network that has seen both gives clean rows the codes of their corrupted copies.
+CLEAN_ROWS = 10
+
+MAX_KEPT_ENTRIES = 2**24  # of corrupted validation rows
+
+
+class StandardizedRows(Dataset):
+    """Rows, standardised and cast to float32 as they are read.
+
+    Parameters
+    ----------
+    rows : Rows
+    units : Units
+    """
+
+    def __init__(self, rows, units):
+        self.rows = rows
+        self.units = units
+        self.device = rows.device
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        """Return the standardised rows at `index`, a slice or an index tensor."""
+        return self.units.make_inputs(self.rows.read(index))
+
+    def read_ahead(self, batches):
+        """Yield the standardised rows at each of several index tensors.
+
+        On a GPU the next batch is copied while the current one is computed with.
+        """
+        if self.device.type != "cuda" or self.rows.home.type == "cuda":
+            yield from map(self.__getitem__, batches)
+            return
+        copying = torch.cuda.Stream(self.device)
+        for rows, copied in fetch_ahead(self._copy(batch, copying) for batch in batches):
+            computing = torch.cuda.current_stream(self.device)
+            computing.wait_event(copied)
+            rows.record_stream(computing)
+            yield rows
+
+    def _copy(self, batch, stream):
+        """Return the standardised rows at an index tensor and the event of their arrival."""
+        with torch.cuda.stream(stream):
+            return self[batch], stream.record_event()
+
+
+def fetch_ahead(items):
+    """Yield items of an iterable, each after the next one has been fetched."""
+    for item, _ in itertools.pairwise(itertools.chain(items, [None])):
+        yield item
+
+
+class Batch(NamedTuple):
+    """Rows of one training step, or of one step of scoring.
+
+    Attributes
+    ----------
+    inputs, targets : tensors of shape (n_rows, n_features)
+        Corrupted and clean rows, standardised; the same tensor where nothing is corrupted.
+    n_own : int
+        How many of the rows no other rank has.
+    weight : tensor or None
+        Weight of the loss of these rows among those of the other ranks; None for 1.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    n_own: int
+    weight: torch.Tensor | None = None
+
+
+class Batches:
+    """Training batches, in a new order and with a fresh corruption in each epoch.
+
+    They are cut from memory at once, where `DataLoader` collects them row by row.
+
+    Parameters
+    ----------
+    dataset : StandardizedRows or Subset of it
+    batch_size : int
+    generator : torch.Generator
+        On the CPU, for the order of the rows and the seed of their corruption.
+    corruption : callable (batch, generator) -> batch, or None
+        For standardised rows.
+    ranks : OneProcess or AllRanks
+        The processes that share each batch.
+    """
+
+    def __init__(self, dataset, batch_size, generator, corruption=None, ranks=ONE_PROCESS):
+        self.dataset = dataset
+        if isinstance(dataset, Subset):
+            self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
+        else:
+            self.rows, index = dataset, torch.arange(len(dataset))
+        self.index = index.to(self.rows.rows.home)
+        self.batch_size = batch_size
+        self.generator = generator
+        self.corruption = corruption
+        self.ranks = ranks
+        if corruption is not None:
+            self.seed = int(torch.randint(2**31, (), generator=generator)) + ranks.number
+            self.noise = torch.Generator(self.rows.device).manual_seed(self.seed)
+
+    def __len__(self):
+        return len(self.cut(self.index))
+
+    def cut(self, index):
+        """Return the indices of each batch.
+
+        A single row that is left over joins the batch before it: batch normalisation, which
+        custom networks may have, cannot train on one row.
+        """
+        batches = index.split(self.batch_size)
+        if self.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+            batches = *batches[:-2], torch.cat(batches[-2:])
+        return batches
+
+    def __iter__(self):
+        order = torch.randperm(len(self.index), generator=self.generator)
+        batches = self.cut(self.index[order.to(self.index.device)])
+        own = map(self.ranks.select_batch, batches)
+        for batch, targets in zip(batches, self.rows.read_ahead(own), strict=True):
+            inputs = targets if self.corruption is None else self.corrupt_most(targets)
+            n_rows = len(batch)
+            share = self.ranks.count_own(n_rows), self.ranks.compute_weight(n_rows)
+            yield Batch(inputs, targets, *share)
+
+    def corrupt_most(self, rows):
+        """Return a copy of rows of which all but the first few are corrupted."""
+        clean, rest = rows.tensor_split([len(rows) // CLEAN_ROWS])
+        return torch.cat([clean, self.corruption(rest, self.noise)])
+
+
+class FixedBatches(Batches):
+    """Validation batches: the same order and corruption in all epochs, so that losses compare.
+
+    A rank has the same share of the rows in all epochs. Corrupted rows are kept if they have at
+    most `MAX_KEPT_ENTRIES`, and drawn again from the same seed otherwise.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.index = self.ranks.select_share(self.index)
+        self.kept = None
+        n_entries = len(self.index) * self.rows.rows.shape[1]
+        if self.corruption is not None and n_entries <= MAX_KEPT_ENTRIES:
+            self.kept = [batch.inputs for batch in self]
+
+    def __iter__(self):
+        if self.corruption is not None:
+            self.noise.manual_seed(self.seed)
+        batches = self.cut(self.index) if len(self.index) else ()
+        for i, targets in enumerate(self.rows.read_ahead(batches)):
+            yield Batch(self._get_inputs(i, targets), targets, len(targets))
+
+    def _get_inputs(self, i, targets):
+        """Return the inputs of the batch with number i."""
+        if self.corruption is None:
+            return targets
+        return self.corruption(targets, self.noise) if self.kept is None else self.kept[i]

@@ -1,0 +1,54 @@
+"""Shapes of the images that rows hold."""
+
+import math
+from numbers import Integral
+
+import numpy as np
+
+
+def check_image_shape(image_shape, n_features=None, *, may_omit_channels=False, n_channels=None):
+    """Return an image shape as three ints, or raise a ValueError that says what would be right.
+
+    Parameters
+    ----------
+    image_shape : sequence of int
+        (channels, height, width). Where `n_features` is known, one side may be -1 and is then
+        inferred, as in `numpy.reshape`.
+    n_features : int, default=None
+        What the sides must multiply to; None for anything.
+    may_omit_channels : bool, default=False
+        Whether (height, width) stands for one channel.
+    n_channels : tuple of int, default=None
+        The numbers of channels that are allowed; None for any.
+
+    Returns
+    -------
+    image_shape : (int, int, int)
+    """
+    shape = list(image_shape) if np.iterable(image_shape) else []
+    if may_omit_channels and len(shape) == 2:
+        shape = [1, *shape]
+    unknown = [i for i, side in enumerate(shape) if isinstance(side, Integral) and side == -1]
+    if n_features is not None and len(unknown) == 1:
+        shape[unknown[0]] = 1
+    if len(shape) != 3 or not all(isinstance(side, Integral) and side >= 1 for side in shape):
+        either = "(height, width) or " if may_omit_channels else ""
+        inferred = "" if n_features is None else ", of which one may be -1"
+        raise ValueError(
+            f"image_shape must be three ints of at least 1, {either}(channels, height, width)"
+            f"{inferred}, e.g. (3, 32, 32); got {image_shape!r}."
+        )
+    if n_features is not None:
+        for side in unknown:
+            shape[side] = max(n_features // math.prod(shape), 1)
+        if math.prod(shape) != n_features:
+            raise ValueError(
+                f"image_shape={image_shape!r} does not multiply to the number of features, "
+                f"n_features={n_features}."
+            )
+    if n_channels is not None and shape[0] not in n_channels:
+        raise ValueError(
+            f"image_shape={image_shape!r} has {shape[0]} channels; pictures can be drawn of "
+            f"{' or '.join(map(str, n_channels))}. Channels come first: (channels, height, width)."
+        )
+    return tuple(int(side) for side in shape)

@@ -1,0 +1,158 @@
+"""A trained network in units of X: encode and decode, part by part. Knows nothing of skorch."""
+
+import torch
+from sklearn.utils import gen_batches
+from torch import nn
+
+from ._networks import make_coders, measure_row_width
+from ._rows import check_finite
+from ._sparse_batch import pad_rows
+
+# Entries of the largest array that inference makes beside its result: small enough for caches.
+CHUNK_ENTRIES = 2**21
+
+# Linear algebra libraries choose their order of summation by the shapes. Padded to a multiple of
+# this, a row has the same code whatever other rows it is passed with.
+ROW_MULTIPLE = 64
+
+OUT_OF_MEMORY = (
+    "Out of memory on the device. Use a smaller batch_size, smaller layers, or device='cpu'."
+)
+
+
+class Model(nn.Module):
+    """An encoder, a decoder, and the units of X.
+
+    As a module it maps u to û, which is what is trained; `encode` and `decode` are in units of X.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    units : Units
+    encoder, decoder : torch.nn.Module
+        Map standardised rows u (n, n_features) to codes z (n, n_components), and z to û.
+    row_width : int
+        Largest number of values per row in any layer's output.
+    estimator_name : str
+        For error messages.
+    """
+
+    def __init__(self, architecture, units, encoder, decoder, row_width, estimator_name):
+        super().__init__()
+        self.architecture = architecture
+        self.units = units
+        self.encoder = encoder
+        self.decoder = decoder
+        self.row_width = row_width
+        self.estimator_name = estimator_name
+
+    def forward(self, u):
+        """Map standardised rows (n, n_features) to their reconstruction, same shape."""
+        return self.decoder(self.encoder(u))
+
+    def can_train(self):
+        """Tell whether any parameter can be trained."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    def get_device(self):
+        """Return the device of the networks."""
+        return self.units.mean.device
+
+    def get_dtype(self):
+        """Return the dtype of reconstructions, in which X is computed with."""
+        return self.units.mean.dtype
+
+    def encode(self, rows):
+        """Return the codes (n, n_components) of rows of X (n, n_features), or an error."""
+        u = self.units.make_inputs(rows)
+        if not has_finite_sum(u):
+            check_finite(rows, self.estimator_name)
+            check_finite(u, self.estimator_name)
+        return check_results(run_padded(self.encoder, u), "codes")
+
+    def decode(self, codes, clip=False):
+        """Return the rows of X (n, n_features) of codes (n, n_components), seen to be finite."""
+        outputs = run_padded(self.decoder, codes)
+        return check_results(self.units.restore(outputs, clip), "reconstructions")
+
+    def reconstruct(self, rows, clip=False):
+        """Encode and decode rows of X."""
+        return self.decode(self.encode(rows), clip)
+
+    def compute_scores(self, rows, clip=False):
+        """Return minus the mean squared error of each reconstructed row, (n,), float64."""
+        # the square of a large number can be too large for float32
+        errors = rows - self.reconstruct(rows, clip).double()
+        return -errors.square_().mean(dim=1)
+
+    def read_parts(self, rows):
+        """Yield slices over `Rows` and the rows there, as many as fit into `CHUNK_ENTRIES`."""
+        n_rows = CHUNK_ENTRIES // self.row_width
+        n_rows = max(n_rows - n_rows % ROW_MULTIPLE, ROW_MULTIPLE)
+        for part in gen_batches(len(rows), n_rows):
+            yield part, rows.read(part)
+
+    def map_rows(self, compute, rows, result):
+        """Fill the tensor `result` with what `compute` returns for each part of `Rows`."""
+        for part, block in self.read_parts(rows):
+            result[part] = compute(block)
+        return result
+
+
+def make_model(architecture, units, generator, start, estimator_name):
+    """Return a new model.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    units : Units
+    generator : torch.Generator
+        Draws the weights.
+    start : LinearStart or None
+        Weights of the linear path.
+    estimator_name : str
+    """
+    encoder, decoder = make_coders(architecture, units, generator, start)
+    model = Model(architecture, units, encoder, decoder, 0, estimator_name)
+    model.row_width = measure_row_width(model, architecture.n_features, generator)
+    return model
+
+
+@torch.no_grad()
+def run_padded(module, rows):
+    """Return module(rows), computed with rows added up to a multiple of `ROW_MULTIPLE`."""
+    n_rows = len(rows)
+    n_missing = -n_rows % ROW_MULTIPLE
+    try:
+        return module(pad_rows(rows, n_missing) if n_missing else rows)[:n_rows]
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError(OUT_OF_MEMORY) from error
+        raise
+
+
+def is_out_of_memory(error):
+    """Tell whether an error means that memory was lacking; on a CPU torch has no class for it."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    )
+
+
+def has_finite_sum(values):
+    """Tell whether the sum is finite. All values are then; if it is not, they may still be."""
+    return bool(values.sum().isfinite())
+
+
+def check_results(values, what):
+    """Return the results of a network, or raise a ValueError if they are not finite."""
+    if has_finite_sum(values) or values.isfinite().all():
+        return values
+    raise ValueError(
+        f"The {what} of X are not finite: X has values too far from those in fit for float32."
+    )
+
+
+def make_result(X, dtype, *shape):
+    """Return an empty tensor for results, on the device of X if that is a tensor."""
+    device = X.device if isinstance(X, torch.Tensor) else "cpu"
+    return torch.empty(shape, dtype=dtype, device=device)

@@ -1,0 +1,100 @@
+"""Mean, variance and range of rows, and the error of their reconstruction, read once."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What is known of a set of rows, feature by feature. Two of them add up to that of all rows.
+
+    Attributes
+    ----------
+    n_rows : int
+    mean, variance : tensors of shape (n_features,), float64
+    low, high : tensors of shape (n_features,)
+        Lowest and highest value, in the dtype of the rows.
+    error : tensor of shape (n_features,), float64
+        Sum over the rows of the squared error of their reconstruction; zero where there is none.
+    """
+
+    n_rows: int
+    mean: torch.Tensor
+    variance: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    error: torch.Tensor
+
+    def __add__(self, other):
+        """Return the moments of the rows of both [1]_.
+
+        References
+        ----------
+        .. [1] Chan, Golub and LeVeque, "Algorithms for computing the sample variance: analysis
+           and recommendations", The American Statistician 37, 1983.
+        """
+        n_rows = self.n_rows + other.n_rows
+        share = other.n_rows / n_rows
+        step = other.mean - self.mean
+        within = (1 - share) * self.variance + share * other.variance
+        return Moments(
+            n_rows,
+            self.mean + share * step,
+            within + share * (1 - share) * step.square(),
+            torch.minimum(self.low, other.low),
+            torch.maximum(self.high, other.high),
+            self.error + other.error,
+        )
+
+    def compute_r2(self):
+        """Return R² of the reconstruction, weighted by variance, as scikit-learn's `r2_score`.
+
+        It is nan for fewer than two rows. Constant features do not count, unless all are.
+        """
+        if self.n_rows < 2:
+            return float("nan")
+        # the variance of numbers that differ by very little is zero in float64
+        varies = (self.high > self.low) & (self.variance > 0)
+        if not varies.any():
+            return float((self.error == 0).double().mean())
+        spread = self.n_rows * self.variance[varies].sum()
+        return float(1 - self.error[varies].sum() / spread)
+
+
+class RunningMoments:
+    """Sums from which the `Moments` of a table are computed, block by block.
+
+    The mean of the first block is subtracted before anything is squared: of numbers that are
+    large compared with their variance nothing would be left otherwise.
+    """
+
+    def __init__(self):
+        self.n_rows = 0
+
+    def add(self, rows, restored=None):
+        """Add rows of shape (n, n_features) and, if there is one, their reconstruction."""
+        if not self.n_rows:
+            self.shift = rows.mean(dim=0, dtype=torch.float64)
+            self.total, self.squares, self.error = torch.zeros(3, *self.shift.shape).to(self.shift)
+            self.low, self.high = rows.aminmax(dim=0)
+        low, high = rows.aminmax(dim=0)
+        self.low, self.high = torch.minimum(self.low, low), torch.maximum(self.high, high)
+        centred = rows - self.shift
+        self.total += centred.sum(dim=0)
+        self.squares += centred.square_().sum(dim=0)
+        if restored is not None:
+            # in float64, because the square of a large number can be too large for float32
+            self.error += (rows - restored.double()).square_().sum(dim=0)
+        self.n_rows += len(rows)
+
+    def is_finite(self):
+        """Tell whether the sum of all rows so far is finite."""
+        return bool(self.total.isfinite().all())
+
+    def compute(self):
+        """Return the `Moments` of all rows so far, on the CPU."""
+        offset = self.total / self.n_rows
+        variance = (self.squares / self.n_rows - offset**2).clamp_(min=0)
+        found = self.shift + offset, variance, self.low, self.high, self.error
+        return Moments(self.n_rows, *(values.cpu() for values in found))

@@ -1,0 +1,453 @@
+"""All choices of a fit, made once from the parameters and the shape of X, or the error."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from numbers import Integral, Real
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
+from ._images import check_image_shape
+from ._losses import LOSSES
+from ._networks import ACTIVATIONS, Architecture, compute_pooled_sizes
+from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
+from ._units import Units
+from .corruption import _check_corruption
+
+# What scikit-learn checks of each parameter before anything else.
+CONSTRAINTS = {
+    "n_components": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+        None,
+    ],
+    "hidden_layer_sizes": [
+        StrOptions({"auto"}),
+        "array-like",
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "code_activation": [StrOptions(set(ACTIVATIONS))],
+    "output_activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+    "conv_filters": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "image_shape": ["array-like", None],
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+    "linear_start": ["boolean", StrOptions({"auto"})],
+    "loss": [StrOptions(set(LOSSES))],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "schedule": [StrOptions(set(SCHEDULES))],
+    "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "clip": ["boolean"],
+    "warm_start": ["boolean"],
+    "device": [str],
+    "precision": [StrOptions({"float32", "bfloat16"})],
+    "data_parallel": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": [Options(Integral, {0, 1, 2})],
+    "net_params": [dict, None],
+}
+
+# The parameter of the estimator to use instead of a key of net_params.
+OWN_NET_PARAMS = {
+    "module": "encoder",
+    "criterion": "loss",
+    "optimizer": "optimizer",
+    "lr": "learning_rate",
+    "schedule": "schedule",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "iterator_train": "batch_size",
+    "iterator_valid": "batch_size",
+    "train_split": "validation_fraction",
+    "n_iter_no_change": "n_iter_no_change",
+    "tol": "tol",
+    "keep_start": "linear_start",
+    "precision": "precision",
+    "warm_start": "warm_start",
+    "device": "device",
+    "verbose": "verbose",
+}
+
+# Parameters that are choices as they are.
+UNCHANGED = (
+    *("activation", "encoder", "decoder", "code_activation"),
+    *("loss", "clip", "optimizer", "learning_rate", "schedule", "precision"),
+    *("early_stopping", "validation_fraction", "n_iter_no_change", "tol"),
+    *("data_parallel", "verbose"),
+)
+
+# Choices that must stay when a network is trained further.
+NETWORK_CHOICES = (
+    "n_components",
+    "hidden_layer_sizes",
+    "activation",
+    "conv_filters",
+    "image_shape",
+    "encoder",
+    "decoder",
+    "code_activation",
+    "output_activation",
+    "has_linear_path",
+    "has_logits",
+)
+PARAMETERS = {"has_linear_path": "linear_start", "has_logits": "loss"}  # their parameters
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What "auto" means for an estimator.
+
+    Attributes
+    ----------
+    max_steps : int
+        Of the optimizer, with automatic batch size and epochs.
+    hidden_layer_sizes : tuple of (float, tuple of int)
+        Widths for codes smaller than a limit, by ascending limits.
+    """
+
+    max_steps: int
+    hidden_layer_sizes: tuple
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All choices of a fit.
+
+    Attributes
+    ----------
+    n_samples, n_features : int
+    n_components : int or float
+        A float is a share of the variance, for which the start finds the number.
+    hidden_layer_sizes : tuple of (float, tuple of int)
+        As in `Defaults`; a single pair where the user has set the widths.
+    has_linear_path : bool
+    has_logits : bool
+        Whether the decoder returns logits of X.
+    standardizes : bool
+        Whether the networks see X centred and scaled, or X itself. A squashing output is in
+        units of X: it means what the user says it means.
+    optimizer : str or subclass of torch.optim.Optimizer
+    optimizer_options : dict
+        Beside the learning rate.
+    max_epochs, batch_size : int
+    device : str
+    corruption : tuple (corruption, level, range) or None
+    and the parameters of the estimators of the same names
+    """
+
+    n_samples: int
+    n_features: int
+    n_components: int | float
+    hidden_layer_sizes: tuple
+    activation: str
+    conv_filters: tuple
+    image_shape: tuple | None
+    encoder: Callable | None
+    decoder: Callable | None
+    code_activation: str
+    output_activation: str
+    has_linear_path: bool
+    has_logits: bool
+    standardizes: bool
+    loss: str
+    clip: bool
+    optimizer: str | type
+    optimizer_options: dict
+    learning_rate: float
+    schedule: str
+    batch_size: int
+    max_epochs: int
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    precision: str
+    device: str
+    data_parallel: bool
+    verbose: int
+    corruption: tuple | None
+
+    def make_architecture(self, n_components, linear_path, multiplies_sparsely):
+        """Return the architecture for a code size that is known by now.
+
+        Parameters
+        ----------
+        n_components : int
+        linear_path : LinearPath or None
+        multiplies_sparsely : bool
+        """
+        widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
+        return Architecture(
+            n_features=self.n_features,
+            n_components=n_components,
+            hidden_layer_sizes=list(widths),
+            activation=self.activation,
+            conv_filters=list(self.conv_filters),
+            image_shape=self.image_shape,
+            encoder=self.encoder,
+            decoder=self.decoder,
+            code_activation=self.code_activation,
+            output_activation=self.output_activation,
+            linear_path=linear_path,
+            multiplies_sparsely=multiplies_sparsely,
+        )
+
+    def make_units(self, moments, dtype):
+        """Return the units for rows of some `Moments`, read in a dtype of torch."""
+        options = {"standardizes": self.standardizes, "has_logits": self.has_logits}
+        return Units.from_moments(moments, dtype, **options)
+
+    def check_continues(self, earlier):
+        """Raise a ValueError if this plan cannot train the network of an earlier one further."""
+        for name in NETWORK_CHOICES:
+            if getattr(self, name) != getattr(earlier, name):
+                raise ValueError(
+                    "The network of the last fit cannot be trained further with another "
+                    f"{PARAMETERS.get(name, name)}. Set it back, or fit with warm_start=False."
+                )
+
+
+def make_plan(estimator_name, params, defaults, n_samples, n_features):
+    """Return the plan of a fit.
+
+    Parameters
+    ----------
+    estimator_name : str
+        For messages.
+    params : dict
+        Parameters of the estimator, each seen to fulfil its constraint.
+    defaults : Defaults
+    n_samples, n_features : int
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is outside its range.
+    ValueError
+        If parameters contradict each other, the shape of X or this machine.
+    """
+    p = SimpleNamespace(**params)
+    check_factories(p, estimator_name)
+    check_net_params(p, estimator_name)
+    conv_filters = resolve_widths(p.conv_filters, "conv_filters", estimator_name)
+    has_logits = p.loss == "binary_cross_entropy"
+    output_activation = resolve_output_activation(p)
+    has_linear_path = resolve_linear_path(p, output_activation)
+    device = resolve_device(p.device, estimator_name)
+    check_precision(p.precision, device)
+    batch_size = resolve_batch_size(p.batch_size, n_samples, defaults.max_steps)
+    return Plan(
+        **{name: params[name] for name in UNCHANGED},
+        n_samples=n_samples,
+        n_features=n_features,
+        n_components=min(32, n_features) if p.n_components is None else p.n_components,
+        hidden_layer_sizes=resolve_hidden_layers(p, defaults, estimator_name),
+        conv_filters=conv_filters,
+        image_shape=resolve_image_shape(p, len(conv_filters), n_features),
+        output_activation=output_activation,
+        has_linear_path=has_linear_path,
+        has_logits=has_logits,
+        standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
+        optimizer_options=resolve_optimizer(p, n_samples, has_linear_path, estimator_name),
+        batch_size=batch_size,
+        max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
+        device=device,
+        corruption=resolve_corruption(p),
+    )
+
+
+def check_factories(p, estimator_name):
+    """Refuse modules where their factories are expected."""
+    for name in ("encoder", "decoder"):
+        factory = getattr(p, name)
+        if isinstance(factory, torch.nn.Module):
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {estimator_name} must be a factory, a "
+                "callable that returns a new torch.nn.Module, or None; got a module, whose "
+                f"weights all copies of the estimator would share. Pass its class, a function "
+                f"or functools.partial. Got {factory!r} instead."
+            )
+
+
+def check_net_params(p, estimator_name):
+    """Refuse keys of net_params for which the estimator has a parameter."""
+    for key in p.net_params or {}:
+        if not isinstance(key, str):
+            raise InvalidParameterError(
+                f"The keys of net_params of {estimator_name} must be str. Got {key!r} instead."
+            )
+        part = key.split("__")[0]
+        if part in OWN_NET_PARAMS and not key.startswith("optimizer__"):
+            raise ValueError(
+                f"net_params may not set {key!r}: use the parameter {OWN_NET_PARAMS[part]!r} "
+                f"of {estimator_name}."
+            )
+
+
+def check_precision(precision, device):
+    """Refuse bfloat16 where the device does not compute in it."""
+    if precision == "bfloat16" and not computes_in_bfloat16(device):
+        raise ValueError(
+            f"precision='bfloat16' cannot be used on device={device!r}, which does not "
+            "compute in it. Use 'float32'."
+        )
+
+
+def resolve_widths(sizes, name, estimator_name):
+    """Return `hidden_layer_sizes` or `conv_filters` as a tuple of int."""
+    widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+    if not all(isinstance(width, Integral) and width >= 1 for width in widths):
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {estimator_name} must be an int or a "
+            f"sequence of ints, all at least 1. Got {sizes!r} instead."
+        )
+    return tuple(int(width) for width in widths)
+
+
+def resolve_hidden_layers(p, defaults, estimator_name):
+    """Return the widths of the hidden layers by code sizes."""
+    if isinstance(p.hidden_layer_sizes, str):  # "auto"
+        return defaults.hidden_layer_sizes
+    widths = resolve_widths(p.hidden_layer_sizes, "hidden_layer_sizes", estimator_name)
+    return ((math.inf, widths),)
+
+
+def resolve_image_shape(p, n_blocks, n_features):
+    """Return `image_shape` for rows of n_features, or None where there is none."""
+    if p.image_shape is None:
+        if n_blocks and None in (p.encoder, p.decoder):
+            raise ValueError(
+                f"conv_filters={p.conv_filters!r} needs image_shape=(channels, height, "
+                f"width) with channels · height · width = {n_features}, the number of features."
+            )
+        return None
+    image_shape = check_image_shape(p.image_shape, n_features)
+    compute_pooled_sizes(image_shape, n_blocks)
+    return image_shape
+
+
+def resolve_output_activation(p):
+    """Return the activation after the decoder's last layer."""
+    if p.loss != "binary_cross_entropy":
+        return p.output_activation
+    if p.output_activation not in ("identity", "logistic"):
+        raise ValueError(
+            "loss='binary_cross_entropy' takes the decoder's output for a logit and applies "
+            f"the logistic function itself; got output_activation={p.output_activation!r}. "
+            "Use 'identity' or 'logistic'."
+        )
+    return "identity"
+
+
+def resolve_linear_path(p, output_activation):
+    """Return whether the network has the linear path."""
+    activations = {"code_activation": p.code_activation, "output_activation": output_activation}
+    obstacles = [f"{name}={a!r}" for name, a in activations.items() if a != "identity"]
+    has_logits = p.loss == "binary_cross_entropy"
+    squashed = [*obstacles, "loss='binary_cross_entropy'"] if has_logits else obstacles
+    if p.linear_start != "auto" and p.linear_start and squashed:
+        raise ValueError(
+            "linear_start=True needs the code and the output to be linear and the loss in "
+            f"units of X; got {', '.join(squashed)}. Use linear_start='auto' or False."
+        )
+    return bool(p.linear_start) and not obstacles
+
+
+def resolve_device(device, estimator_name):
+    """Return the device to train on as a torch device string."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise InvalidParameterError(
+            f"The 'device' parameter of {estimator_name} must be 'auto' or a torch device "
+            f"string. Got {device!r} instead."
+        ) from error
+    try:
+        torch.zeros(1, device=device).item()  # the kind of error depends on the build
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(
+            f"device={device!r} cannot be used on this machine ({error}). "
+            "Use device='auto' or 'cpu'."
+        ) from error
+    return device
+
+
+def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
+    """Return the optimizer's options beside the learning rate."""
+    if not isinstance(p.optimizer, str) and not is_optimizer_class(p.optimizer):
+        raise InvalidParameterError(
+            f"The 'optimizer' parameter of {estimator_name} must be a str among "
+            f"{set(OPTIMIZERS)} or a subclass of torch.optim.Optimizer. Got {p.optimizer!r} "
+            "instead."
+        )
+    optimizer, options = OPTIMIZERS.get(p.optimizer, (p.optimizer, {}))
+    closure = signature(optimizer.step).parameters.get("closure")
+    if p.data_parallel and closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"data_parallel=True cannot be used with {optimizer.__name__}, whose steps depend "
+            "on the value of the loss. Use another optimizer."
+        )
+    if "weight_decay" not in signature(optimizer).parameters:
+        if p.weight_decay not in ("auto", 0):
+            raise ValueError(
+                f"{optimizer.__name__} takes no weight_decay. Leave it at 'auto', or set 0."
+            )
+        return options
+    weight_decay = p.weight_decay
+    if weight_decay == "auto":
+        weight_decay = 0.3 / n_samples if has_linear_path else 0.0
+    options = {**options, "weight_decay": weight_decay}
+    # decay draws towards the linear path, not towards zero
+    return {**options, **LINEAR_PATH_WITHOUT_DECAY} if has_linear_path else options
+
+
+def resolve_corruption(p):
+    """Return corruption, level and range, or None for estimators that have none."""
+    if not hasattr(p, "corruption"):
+        return None
+    corruption = p.corruption, p.corruption_level, p.corruption_range
+    _check_corruption(*corruption)
+    return corruption
+
+
+def resolve_batch_size(batch_size, n_samples, max_steps):
+    """Return the number of rows in a batch."""
+    if batch_size == "auto":
+        return max(64, min(n_samples // 100, 200), math.ceil(n_samples / max_steps))
+    return batch_size
+
+
+def resolve_epochs(max_epochs, n_samples, batch_size, max_steps):
+    """Return the number of epochs."""
+    if max_epochs == "auto":
+        return int(np.clip(max_steps // math.ceil(n_samples / batch_size), 1, 200))
+    return max_epochs
+
+
+def computes_in_bfloat16(device):
+    """Tell whether torch has mixed precision in bfloat16 on a device."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.amp.is_autocast_available(device.type)
+
+
+def is_optimizer_class(value):
+    """Tell whether a value is a proper subclass of torch's Optimizer."""
+    base = torch.optim.Optimizer
+    return isinstance(value, type) and issubclass(value, base) and value is not base

@@ -1,0 +1,328 @@
+"""The closed form from which training starts: PCA, or reduced-rank regression."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from scipy.optimize import minimize_scalar
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.extmath import svd_flip
+
+from ._model import make_model
+from ._networks import LinearPath
+from ._random import draw_generator
+from ._rows import PART_ENTRIES, SparseRows, convert_to_tensor
+from .corruption import _make_plan_corruption
+
+MAX_ROWS = 100_000  # for the start, drawn at random where X has more
+MAX_ENTRIES = 2**26  # of dense rows that are in memory at once
+
+# As in scikit-learn's PCA: tables that are narrow and long enough are solved by the covariance.
+MAX_FEATURES_FOR_COVARIANCE = 1_000
+ROWS_A_FEATURE_FOR_COVARIANCE = 10
+
+# Few rows are corrupted several times over, until there are this many rows per feature: the
+# regression then averages over the corruption instead of fitting a single draw of it.
+CORRUPTED_ROWS_A_FEATURE = 50
+MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
+
+# Ridge penalty of the regression, in mean variances of a corrupted feature: as much as one row
+# adds to the covariance. It draws the regression towards leaving rows as they are, towards PCA.
+PENALTY = 1.0
+
+MAX_ROWS_FOR_SLOPE = 1_000  # spread evenly over the rows of the start
+CORRUPTED_PART_ENTRIES = 2**21  # of rows that are corrupted at once
+MAX_SLOPE = 100.0
+
+
+@dataclass(frozen=True)
+class LinearStart:
+    """The matrices of a linear autoencoder z = W u + b, û = V z + c.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_components, n_features)
+        W.
+    bias : ndarray of shape (n_components,) or None
+        b; None for zero.
+    decoder : ndarray of shape (n_features, n_components)
+        V.
+    decoder_bias : ndarray of shape (n_features,) or None
+        c; None for zero.
+    code_rms : float
+        Root mean square of the codes.
+    """
+
+    encoder: np.ndarray
+    bias: np.ndarray | None
+    decoder: np.ndarray
+    decoder_bias: np.ndarray | None
+    code_rms: float
+
+
+def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
+    """Return the model of a plan before training.
+
+    With a linear path it is the best linear autoencoder, which the first rank computes; without
+    one its weights are random.
+
+    Parameters
+    ----------
+    rows : Rows
+    plan : Plan
+    units : Units
+    seed : int or RandomState
+        For the sample of rows and the solver of PCA.
+    random_state : RandomState
+        For the corruption and the weights.
+    ranks : OneProcess or AllRanks
+    estimator_name : str
+
+    Raises
+    ------
+    ValueError
+        If X is out of the range of float32, or if the networks have nothing to train.
+    """
+    units.check_range(math.prod(rows.shape), plan.has_linear_path)
+    n_components, start, path = plan.n_components, None, None
+    if plan.has_linear_path or n_components < 1:
+        corruption, corrupt = _make_plan_corruption(plan, units), None
+        if corruption is not None:
+            corrupt = partial(corrupt_array, corruption, draw_generator(random_state, plan.device))
+        start, drawn = ranks.agree_on(
+            lambda: (compute_start(rows, units, n_components, seed, corrupt), random_state)
+        )
+        random_state.set_state(drawn.get_state())  # the first rank may have drawn from it
+        n_components = len(start.encoder)
+    if plan.has_linear_path:
+        path = LinearPath(start.code_rms, start.bias is not None, start.decoder_bias is not None)
+    is_sparse = rows.multiply_best_as_sparse and units.is_near_zero() and plan.encoder is None
+    architecture = plan.make_architecture(int(n_components), path, is_sparse)
+    start = start if plan.has_linear_path else None
+    model = make_model(architecture, units, draw_generator(random_state), start, estimator_name)
+    if plan.max_epochs and not model.can_train():
+        raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
+    return model
+
+
+def compute_start(rows, units, n_components, random_state, corrupt=None):
+    """Return the best linear autoencoder of the rows of a table.
+
+    Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
+    regression followed by the PCA of its predictions, which is the best linear map of that
+    rank [1]_. If the units have logits, the outputs are logits of X.
+
+    Parameters
+    ----------
+    rows : Rows of shape (n_samples, n_features)
+        Of more than `MAX_ROWS` rows a random sample of that many is used, and fewer where
+        `MAX_ENTRIES` is less.
+    units : Units
+    n_components : int or float
+        Number of codes, or the share in (0, 1) of the variance of all components that they
+        shall explain. Codes beyond what `PCA` can give, min(n_samples, n_features), start at
+        zero.
+    random_state : int or RandomState
+        For the sample and the randomised solver of `PCA`.
+    corrupt : callable or None, default=None
+        Returns a corrupted copy of an array of standardised rows.
+
+    Returns
+    -------
+    start : LinearStart
+
+    References
+    ----------
+    .. [1] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
+       Multivariate Analysis 5, 1975.
+    """
+    sample = Sample(rows, units, random_state)
+    restoration = None
+    if corrupt is None:
+        components, variance = sample.compute_components(n_components, random_state)
+    else:
+        restoration = Restoration(sample.read_array(), corrupt)
+        components, variance = compute_components(restoration.scores, n_components, random_state)
+    code_rms = math.sqrt(variance.mean())
+    if code_rms < np.finfo(np.float32).eps:  # constant rows, or rows that cannot be restored
+        code_rms = 1.0
+    components = np.pad(components, ((0, max(0, n_components - len(components))), (0, 0)))
+    if restoration is None:
+        start = LinearStart(components, None, components.T, None, code_rms)
+    else:
+        start = LinearStart(
+            components @ restoration.weight,
+            components @ restoration.bias,
+            (components @ restoration.basis).T,
+            None,
+            code_rms,
+        )
+    if not units.has_logits:
+        return start
+    few = sample.read_array(MAX_ROWS_FOR_SLOPE)
+    return convert_to_logits(start, few, few if corrupt is None else corrupt(few), units)
+
+
+class Sample:
+    """The rows from which the start is computed: all, or a random sample of them.
+
+    Parameters
+    ----------
+    rows : Rows
+    units : Units
+    random_state : int or RandomState
+    """
+
+    def __init__(self, rows, units, random_state):
+        self.rows = rows
+        self.units = units
+        self.index = np.arange(len(rows))
+        if len(rows) > MAX_ROWS:
+            rng = check_random_state(random_state)
+            self.index = np.sort(rng.choice(len(rows), MAX_ROWS, replace=False))
+        self.shape = len(self.index), rows.shape[1]
+
+    def compute_components(self, n_components, random_state):
+        """Return the principal components, an array, and their variances."""
+        n_samples, n_features = self.shape
+        if (
+            n_features <= MAX_FEATURES_FOR_COVARIANCE
+            and n_samples >= ROWS_A_FEATURE_FOR_COVARIANCE * n_features
+        ):
+            return compute_eigenvectors(self.compute_covariance(), n_components)
+        is_sparse = isinstance(self.rows, SparseRows)
+        is_large = n_samples * n_features > MAX_ENTRIES
+        if is_sparse and is_large and 1 <= n_components < min(self.shape):
+            pca = PCA(n_components, svd_solver="arpack", random_state=random_state)
+            pca.fit(self.rows.X[self.index])
+            return pca.components_, self.units.standardize_variance(pca.explained_variance_)
+        return compute_components(self.read_array(), n_components, random_state)
+
+    def compute_covariance(self):
+        """Return the covariance of the features, computed in constant memory."""
+        products, total = 0, 0
+        for part in self.read_parts(self.index):
+            products += (part.T @ part).double()
+            total += part.sum(dim=0, dtype=torch.float64)
+        n_samples, _ = self.shape
+        covariance = (products - torch.outer(total, total) / n_samples) / (n_samples - 1)
+        return covariance.cpu().numpy()
+
+    def read_array(self, max_rows=MAX_ROWS):
+        """Return the standardised rows as an array: all, or `max_rows` spread evenly over them.
+
+        There are fewer where so many would have more than `MAX_ENTRIES` entries.
+        """
+        _, n_features = self.shape
+        max_rows = min(max_rows, max(MAX_ROWS_FOR_SLOPE, MAX_ENTRIES // n_features))
+        index = self.index[:: -(-len(self.index) // max_rows)]
+        array = torch.empty(len(index), n_features, dtype=self.rows.dtype)
+        n_filled = 0
+        for part in self.read_parts(index):
+            array[n_filled : n_filled + len(part)] = part
+            n_filled += len(part)
+        return array.numpy()
+
+    def read_parts(self, index):
+        """Yield the rows at an index, standardised in their dtype, part by part."""
+        n_rows = max(1, PART_ENTRIES // self.shape[1])
+        for part in torch.from_numpy(index).to(self.rows.home).split(n_rows):
+            yield self.units.standardize(self.rows.read(part))
+
+
+def compute_eigenvectors(covariance, n_components):
+    """Return the principal components of a covariance and their variances, as PCA has them."""
+    n_features = len(covariance)
+    n_largest = min(n_components, n_features) if n_components >= 1 else n_features
+    largest = n_features - n_largest, n_features - 1
+    variance, vectors = eigh(covariance, subset_by_index=largest, overwrite_a=True)
+    variance, components = np.maximum(variance[::-1], 0), vectors[:, ::-1].T
+    if n_components < 1:
+        explained = np.cumsum(variance) / (variance.sum() or 1.0)
+        n_largest = np.searchsorted(explained, n_components, side="right") + 1
+    _, components = svd_flip(None, components[:n_largest], u_based_decision=False)
+    return components, variance[:n_largest]
+
+
+def compute_components(X, n_components, random_state):
+    """Return principal components and their variances by PCA, which may overwrite X."""
+    pca = PCA(min(n_components, *X.shape), copy=False, random_state=random_state)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the variance ratios of a constant X
+        pca.fit(X)
+    return pca.components_, pca.explained_variance_
+
+
+def convert_to_logits(start, targets, inputs, units):
+    """Return the start whose outputs are logits, slope · (x̂ - ½).
+
+    Where the linear autoencoder gives ½ they give even odds. The slope minimises the
+    cross-entropy of the rows, which is a convex function of it.
+    """
+    codes = inputs @ start.encoder.T + (0 if start.bias is None else start.bias)
+    margin = units.restore_array(codes @ start.decoder.T) - 0.5
+    X = units.restore_array(targets)
+
+    def compute_cross_entropy(slope):
+        return (np.logaddexp(0, slope * margin) - slope * margin * X).mean()
+
+    slope = minimize_scalar(compute_cross_entropy, bounds=(0, MAX_SLOPE), method="bounded").x
+    decoder, bias = units.make_logits(start.decoder, slope)
+    return replace(start, decoder=decoder, decoder_bias=bias)
+
+
+def corrupt_array(corruption, generator, rows):
+    """Return a corrupted copy of an array of standardised rows, made part by part."""
+    corrupted = np.empty_like(rows)
+    for part in gen_batches(len(rows), max(1, CORRUPTED_PART_ENTRIES // rows.shape[1])):
+        batch = convert_to_tensor(rows[part], generator.device).float()
+        corrupted[part] = corruption(batch, generator).cpu().numpy()
+    return corrupted
+
+
+class Restoration:
+    """The regression of clean rows on corrupted copies of them, in an orthonormal basis.
+
+    Parameters
+    ----------
+    U : ndarray of shape (n_samples, n_features)
+    corrupt : callable
+        Returns a corrupted copy of an array of rows.
+
+    Attributes
+    ----------
+    basis : ndarray of shape (n_basis, n_features)
+        A basis of the features or, where these are more than the rows, of the span of the rows.
+    weight : ndarray of shape (n_basis, n_features)
+    bias : ndarray of shape (n_basis,)
+        weight @ u + bias are the coordinates of the row restored from u.
+    scores : ndarray of shape (n_draws * n_samples, n_basis)
+        Coordinates of the rows restored from corrupted copies of U.
+    """
+
+    def __init__(self, U, corrupt):
+        n_samples, n_features = U.shape
+        wide = n_samples < n_features
+        self.basis = np.eye(n_features, dtype=U.dtype)
+        if wide:
+            self.basis, _ = compute_components(U.copy(), n_features, random_state=0)
+        n_draws = min(
+            -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples), MAX_CORRUPTED_ENTRIES // U.size
+        )
+        clean = np.tile(U, (n_draws, 1)) if n_draws > 1 else U
+        corrupted = corrupt(clean)
+        variance = float(corrupted.var(axis=0).mean())
+        if variance <= (10 * np.finfo(np.float32).eps) ** 2 * np.square(corrupted).mean():
+            variance = 1.0  # only rounding errors of U are left
+        # at least what the solver needs, in its precision, if features are linearly dependent
+        share = max(PENALTY / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
+        regression = Ridge(share * variance * len(clean), solver="cholesky")
+        changes = clean - corrupted
+        regression.fit(corrupted, changes @ self.basis.T if wide else changes)
+        self.weight = self.basis + np.atleast_2d(regression.coef_)
+        self.bias = np.atleast_1d(regression.intercept_)
+        self.scores = corrupted @ self.weight.T + self.bias

@@ -1,0 +1,189 @@
+"""The units of X and those of the networks. Nothing else knows mean and scale."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from ._sparse_batch import SparseBatch
+
+# In units of the scale: a mean so large costs float32 products two of their seven digits.
+MAX_OFFSET = 100
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class Units(nn.Module):
+    """The map from rows x to network inputs u = (x - mean) / scale, and back.
+
+    `scale` is one number for all features: the squared error of u then ranks reconstructions as
+    that of x does. The tensors are buffers, so that they follow the networks to a device, but
+    no part of their state: they are not trained, and saved by `get_state`.
+
+    Parameters
+    ----------
+    feature_mean, low, high : tensors of shape (n_features,)
+        Mean, lowest and highest value of each feature, in the dtype that X is computed with.
+    spread : float
+        Square root of the mean variance of the features, or 1 where nothing varies.
+    standardizes : bool
+        False for networks that take X itself: u is x then.
+    has_logits : bool
+        Whether outputs are logits of X in [0, 1], in place of û.
+
+    Attributes
+    ----------
+    mean : tensor of shape (n_features,)
+    scale : float
+    """
+
+    def __init__(self, feature_mean, low, high, spread, standardizes=True, has_logits=False):
+        super().__init__()
+        mean = feature_mean if standardizes else torch.zeros_like(feature_mean)
+        self.scale = spread if standardizes else 1.0
+        self.spread = spread
+        self.standardizes = standardizes
+        self.has_logits = has_logits
+        tensors = {"feature_mean": feature_mean, "mean": mean, "low": low, "high": high}
+        # the mean as inputs have it, for targets in units of X
+        tensors["offset"] = (mean / self.scale).float()
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor, persistent=False)
+
+    @classmethod
+    def from_moments(cls, moments, dtype, **options):
+        """Return the units that suit rows of some `Moments`, read in a dtype of torch."""
+        spread = float(moments.variance.mean().sqrt()) or 1.0
+        return cls(moments.mean.to(dtype), moments.low, moments.high, spread, **options)
+
+    def get_state(self):
+        """Return what makes equal units, as keywords of this class."""
+        names = ("feature_mean", "low", "high", "spread", "standardizes", "has_logits")
+        return {name: getattr(self, name) for name in names}
+
+    def is_near_zero(self):
+        """Tell whether float32 products of rows that are not centred lose next to nothing."""
+        return float(self.feature_mean.abs().max()) <= MAX_OFFSET * self.spread
+
+    def check_range(self, n_entries, has_linear_path):
+        """Raise a ValueError if float32 cannot hold the codes of so many entries of X."""
+        if not self.spread * n_entries**0.5 < LARGEST:
+            raise ValueError(
+                "The values of X are too large for codes in float32. Scale X, e.g. with "
+                "StandardScaler."
+            )
+        if has_linear_path and not 1 / self.spread < LARGEST:
+            raise ValueError(
+                "The values of X vary by too little for codes in float32. Scale X, e.g. with "
+                "StandardScaler."
+            )
+
+    def widen_range(self, moments):
+        """Take the lowest and highest values of further rows into account."""
+        self.low = torch.minimum(self.low, moments.low.to(self.low))
+        self.high = torch.maximum(self.high, moments.high.to(self.high))
+
+    # ------------------------------------------------------------------ from X to u
+
+    def standardize(self, rows):
+        """Return rows (n, n_features) as u, in their dtype."""
+        return rows.sub(self.mean.to(rows.device)).div_(self.scale)
+
+    def make_inputs(self, rows):
+        """Return rows (n, n_features) as a network takes them: u in float32.
+
+        Centring and scaling come before the cast, so that large offsets cost no digits.
+        """
+        u = self.standardize(rows).float()
+        if isinstance(rows, SparseBatch) and rows.units is None:
+            return SparseBatch.wrap(u, rows.X, self)
+        return u
+
+    def standardize_batch(self, batch):
+        """Return a float32 batch of X as u, computed in float32."""
+        return (batch - self.mean.to(batch)) / self.scale
+
+    def standardize_values(self, values):
+        """Return a value, or one for each feature, as u: a float64 NumPy array."""
+        return (np.asarray(values, dtype=np.float64) - self.mean.cpu().numpy()) / self.scale
+
+    def standardize_length(self, length):
+        """Return a distance in units of X, such as a standard deviation, in units of u."""
+        return length / self.scale
+
+    def standardize_variance(self, variance):
+        """Return variances in squared units of X as those of u."""
+        return variance / self.scale**2
+
+    def standardize_range(self):
+        """Return the lowest and highest value of each feature as u, (2, n_features), float32."""
+        return ((torch.stack([self.low, self.high]) - self.mean) / self.scale).float()
+
+    # ------------------------------------------------------------------ from u to X
+
+    def restore(self, outputs, clip=False):
+        """Return the outputs of a decoder as rows of X, in the dtype of X.
+
+        With `clip` no value leaves the range that its feature had in training.
+        """
+        dtype = self.mean.dtype
+        if self.has_logits:
+            rows = outputs.sigmoid().to(dtype)
+        else:
+            rows = outputs.to(dtype).mul_(self.scale).add_(self.mean.to(outputs.device))
+        return rows.clamp(self.low.to(rows.device), self.high.to(rows.device)) if clip else rows
+
+    def restore_batch(self, u):
+        """Return a batch of u as float32 rows of X."""
+        return (u * self.scale + self.mean.to(u)).float()
+
+    def restore_targets(self, u):
+        """Return targets u as X, for losses of logits; offsets are added before scaling."""
+        return (u + self.offset).mul_(self.scale)
+
+    def restore_array(self, u):
+        """Return a NumPy array of u as rows of X, in its dtype."""
+        return u * self.scale + self.mean.cpu().numpy()
+
+    def make_logits(self, decoder, slope):
+        """Return weight and bias of the map from codes to the logits slope · (x̂ - ½).
+
+        Parameters
+        ----------
+        decoder : ndarray of shape (n_features, n_components)
+            Maps codes to û.
+        slope : float
+        """
+        return slope * self.scale * decoder, slope * (self.mean.cpu().numpy() - 0.5)
+
+    # --------------------------------------- products of u, where only those of X are cheap
+
+    def multiply(self, multiply_X, weight):
+        """Return u @ weight, given a function that returns X @ weight."""
+        mean = self.mean.to(weight.dtype)
+        return multiply_X(weight).sub_(mean @ weight).div_(self.scale)
+
+    def multiply_transposed(self, multiply_X, gradient):
+        """Return u.T @ gradient, given a function that returns X.T @ gradient."""
+        gradient = gradient / self.scale
+        mean = self.mean.to(gradient.dtype)
+        return multiply_X(gradient).addr_(mean, gradient.sum(dim=0), alpha=-1)
+
+
+class ScaleCodes(nn.Module):
+    """Multiplication by the scale, which puts codes into the units of X, as PCA has them."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def forward(self, codes):
+        """Map (n, n_components) to the same shape."""
+        return codes * self.units.scale
+
+
+class UnscaleCodes(ScaleCodes):
+    """The inverse of `ScaleCodes`."""
+
+    def forward(self, codes):
+        """Map (n, n_components) to the same shape."""
+        return codes * (1 / self.units.scale)
