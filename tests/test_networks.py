@@ -226,6 +226,7 @@ def test_upsampling_repeats_pixels_and_crops():
 CONVOLUTIONAL = {"conv_filters": (4, 3), "image_shape": (1, 8, 8), "hidden_layer_sizes": (16,)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("linear_start", ["auto", False])
