@@ -31,6 +31,13 @@ def pytest_xdist_auto_num_workers(config):
     return min(4, os.cpu_count() or 1) if is_whole_suite else 0
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the pages' examples as slow: they fit at full size, and search in processes."""
+    for item in items:
+        if item.path.suffix == ".rst":
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def pictures():
     mpl.use("Agg")

@@ -97,7 +97,7 @@ def test_a_row_has_the_same_code_in_any_company(digits):
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "score_samples"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_values_that_are_not_finite_are_found_in_any_part(digits, bad, method, activation):
-    autoencoder = quick(linear_start=False, activation=activation).fit(digits[0])
+    autoencoder = quick(linear_start=False, activation=activation, max_epochs=1).fit(digits[0])
     X = digits[1].copy()
     X[-1, 3] = bad
     with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
@@ -188,7 +188,7 @@ def test_losses_are_in_units_of_X(X):
 
 
 def test_squashed_output_is_in_units_of_X(unit_X):
-    autoencoder = quick(output_activation="logistic", max_epochs=1000, early_stopping=False)
+    autoencoder = quick(output_activation="logistic", max_epochs=300, early_stopping=False)
     autoencoder.fit(unit_X)
     assert autoencoder.scale_ == 1
     assert not autoencoder.mean_.any()
@@ -203,7 +203,7 @@ def test_binary_cross_entropy(unit_X, output_activation):
     autoencoder = quick(
         loss="binary_cross_entropy",
         output_activation=output_activation,
-        max_epochs=1000,
+        max_epochs=300,
         early_stopping=False,
     ).fit(unit_X)
     decoded = autoencoder.inverse_transform(autoencoder.transform(unit_X))

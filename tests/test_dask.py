@@ -23,7 +23,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from threadpoolctl import threadpool_limits
+from zoo import one_thread
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, metrics
 from sklearn_ae.dask import map_rows, reconstruction_r2
@@ -240,16 +240,13 @@ def search(kind, cv=3, **params):
 
 
 @pytest.fixture
-def one_thread():
-    """As many as a worker has, so that results are equal to the bit."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
+def in_one_thread():
+    with one_thread():
         yield
-    torch.set_num_threads(n_threads)
 
 
-def test_search_finds_what_it_finds_on_one_machine(client, one_thread):
+@pytest.mark.slow
+def test_search_finds_what_it_finds_on_one_machine(client, in_one_thread):
     expected = search(HalvingGridSearchCV, random_state=0).fit(X)
     with parallel_config("dask"):
         found = search(HalvingGridSearchCV, random_state=0, n_jobs=2).fit(X)
@@ -259,7 +256,8 @@ def test_search_finds_what_it_finds_on_one_machine(client, one_thread):
     assert_array_equal(found.transform(X), expected.transform(X))
 
 
-def test_code_size_curve_is_that_of_one_machine(client, one_thread):
+@pytest.mark.slow
+def test_code_size_curve_is_that_of_one_machine(client, in_one_thread):
     estimator, sizes = AutoencoderTransformer(**PARAMS), [2, 4]
     expected = code_size_curve(estimator, X, n_components=sizes, cv=2)
     with parallel_config("dask"):
@@ -267,10 +265,11 @@ def test_code_size_curve_is_that_of_one_machine(client, one_thread):
     assert_array_equal(found.reconstruction_score, expected.reconstruction_score)
 
 
-def test_what_a_search_sends_is_small(client):
+def test_what_a_search_sends_is_small():
     assert len(pickle.dumps(search(GridSearchCV))) < 2_000
 
 
+@pytest.mark.slow
 def test_a_worker_uses_its_threads(client):
     def threads_of_a_fit():
         AutoencoderTransformer(2, **PARAMS).fit(X)
@@ -279,6 +278,7 @@ def test_a_worker_uses_its_threads(client):
     assert set(client.run(threads_of_a_fit).values()) == {1}
 
 
+@pytest.mark.slow
 def test_rows_on_a_cluster(client):
     fitted = CountedAutoencoder(4, **PARAMS).fit(X)
     rows = da.from_array(X, chunks=(10, 64))
@@ -287,6 +287,7 @@ def test_rows_on_a_cluster(client):
     assert n_loads(client) in ({1}, {0, 1})
 
 
+@pytest.mark.slow
 def test_rows_of_a_search_are_sent_once(client):
     rows = CountedFrame(X)
     n_loads(client)
@@ -295,9 +296,10 @@ def test_rows_of_a_search_are_sent_once(client):
     assert n_loads(client) in ({1}, {0, 1})
 
 
-def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, one_thread):
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, in_one_thread):
     splits = list(KFold(3).split(X))
-    long = {"estimator__max_epochs": 100, "estimator__early_stopping": False}
+    long = {"estimator__max_epochs": 50, "estimator__early_stopping": False}
     expected = search(GridSearchCV, cv=splits).set_params(**long).fit(X)
     found = search(GridSearchCV, cv=splits, n_jobs=2).set_params(**long)
     # to all workers, and left there: what only one of them has is lost with it

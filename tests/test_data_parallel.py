@@ -16,6 +16,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
+pytestmark = pytest.mark.slow  # two processes
+
 FURTHER = ["sparse", "chunks", "frozen", "unalike", "continued"]
 SCRIPT = Path(__file__).with_name("fit_on_ranks.py")
 

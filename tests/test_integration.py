@@ -99,6 +99,7 @@ def test_fit_transform_is_transform_after_fit(iris):
 # ------------------------------------------------------------------------------- searches
 
 
+@pytest.mark.slow
 def test_grid_search_over_the_code_size_in_two_processes(iris):
     X, _ = iris
     search = GridSearchCV(quick(), {"n_components": [1, 2, 3]}, n_jobs=2, cv=3).fit(X)
@@ -112,6 +113,7 @@ def test_grid_search_over_the_code_size_in_two_processes(iris):
     )
 
 
+@pytest.mark.slow
 def test_grid_search_swaps_steps(iris):
     X, y = iris
     pipeline = Pipeline([("reduce", PCA()), ("classify", LogisticRegression(max_iter=1000))])
@@ -131,6 +133,7 @@ def test_halving_search(iris):
     assert search.best_score_ > 0.9
 
 
+@pytest.mark.slow
 def test_cross_validate_returns_estimators(iris):
     X, y = iris
     result = cross_validate(quick(), X, y, return_estimator=True, n_jobs=2, cv=3)

@@ -94,7 +94,7 @@ def n_calls(name, method, is_fitted):
 @pytest.mark.parametrize("is_fitted", [False, True], ids=["unfitted", "fitted"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("name", INTERRUPTED)
-@draw_fewer(1 / 5)
+@draw_fewer(1 / 10)
 @given(share=st.floats(0, 1), error=st.sampled_from([KeyboardInterrupt, MemoryError]))
 def test_error_in_any_call_leaves_everything_as_it_was(name, method, is_fitted, share, error):
     number = 1 + int(share * (n_calls(name, method, is_fitted) - 1))

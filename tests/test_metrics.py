@@ -72,6 +72,7 @@ def test_r2_is_the_score_of_an_autoencoder_and_what_pca_explains(X):
     assert reconstruction_r2(pca, X) == pytest.approx(pca.explained_variance_ratio_.sum())
 
 
+@pytest.mark.slow
 def test_code_size_and_corruption_level_are_searched_without_labels(digits):
     X = digits[0][:300] / 16
     grid = {"n_components": [4, 16], "corruption_level": [0.0, 0.3]}

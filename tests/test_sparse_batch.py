@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from torch import nn
-from zoo import standardize
+from zoo import ESTIMATORS, make_estimator, standardize
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae import _sparse_batch as module
@@ -143,6 +143,17 @@ def test_formats_of_the_same_entries():
     assert in_parts.nnz == 2 * X.nnz  # the user's matrix is left as it is
     empty = AutoencoderTransformer(3, **PARAMS).fit(sparse.csr_array((100, 20)))
     assert_array_equal(empty.transform(X[:1]).shape, (1, 3))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_estimator_makes_of_sparse_rows_what_it_makes_of_dense_ones(name):
+    X = sparse.random_array((150, 40), density=0.1, format="csr", rng=0, dtype=np.float32)
+    fitted, reference = (
+        make_estimator(name, n_components=3).fit(table) for table in (X, X.toarray())
+    )
+    for method in ("transform", "reconstruct", "score_samples"):
+        found, expected = getattr(fitted, method)(X), getattr(reference, method)(X.toarray())
+        assert_allclose(found, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])

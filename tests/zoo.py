@@ -27,7 +27,7 @@ class Perceptron(nn.Sequential):
     It is a class and no function, whose address would be in the names of the tests.
     """
 
-    def __init__(self, n_in, n_out, width=16):
+    def __init__(self, n_in, n_out, width=64):
         hidden = nn.Linear(n_in, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.05)
         super().__init__(*hidden, nn.Linear(width, n_out))
 
