@@ -33,10 +33,10 @@ def check_image_shape(image_shape, n_features=None, *, may_omit_channels=False, 
         shape[unknown[0]] = 1
     if len(shape) != 3 or not all(isinstance(side, Integral) and side >= 1 for side in shape):
         either = "(height, width) or " if may_omit_channels else ""
-        inferred = "" if n_features is None else ", of which one may be -1"
+        product = "" if n_features is None else f", with one -1 at most and product {n_features}"
         raise ValueError(
             f"image_shape must be three ints of at least 1, {either}(channels, height, width)"
-            f"{inferred}, e.g. (3, 32, 32); got {image_shape!r}."
+            f"{product}, e.g. (3, 32, 32); got {image_shape!r}."
         )
     if n_features is not None:
         for side in unknown:

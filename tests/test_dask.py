@@ -136,7 +136,7 @@ def test_rows_of_which_the_result_has_to_be_told():
     encode = ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
     pipeline = make_pipeline(encode, AutoencoderTransformer(3, **PARAMS)).fit(frame)
     rows = dd.from_pandas(frame, npartitions=3)
-    with pytest.raises(ValueError, match="by `meta`"):
+    with pytest.raises(ValueError, match="row of ones.* as meta"):
         map_rows(pipeline, rows)
     found = map_rows(pipeline, rows, meta=np.empty((0, 3), np.float32)).compute()
     assert_allclose(found, pipeline.transform(frame), atol=1e-4)
@@ -213,7 +213,7 @@ def test_bad_input(fitted):
         map_rows(fitted, rows, "fit")
     with pytest.raises(TypeError, match="no method 'reconstruct'"):
         map_rows(PCA().fit(X), rows, "reconstruct")
-    with pytest.raises(TypeError, match="of Dask's"):
+    with pytest.raises(TypeError, match="must be a Dask array"):
         map_rows(fitted, X)
     with pytest.raises(ValueError, match="63 features, but"):
         map_rows(fitted, rows[:, 1:])

@@ -33,7 +33,7 @@ def test_shapes_that_are_right(image_shape, n_features, options, expected):
         ((1, 8, 8, 1), 64, {}, "must be three ints"),
         ((1, 8.0, 8), 64, {}, "must be three ints"),
         ((1, 0, 8), 64, {}, "must be three ints"),
-        ((1, -1, -1), 64, {}, "of which one may be -1"),
+        ((1, -1, -1), 64, {}, "with one -1 at most and product 64"),
         ((1, -1, 8), None, {}, r"must be three ints of at least 1, \(channels"),
         ((1, 8, 9), 64, {}, "does not multiply to the number of features, n_features=64"),
         ((1, -1, 9), 64, {}, "does not multiply"),

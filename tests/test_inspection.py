@@ -487,10 +487,19 @@ def test_the_shape_of_images_is_the_estimators(digits):
         assert display.ax_.images[0].get_array().shape == (8, 8)
 
 
-@pytest.mark.parametrize("shape", [(8, 9), (8,), (2, 8, 4), (1, -1, -1), (64, 1, 1)])
-def test_wrong_image_shape(digits, shape):
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((8, 9), "does not multiply to .* n_features=64"),
+        ((8,), r"must be .*\(height, width\) or .* 64"),
+        ((1, -1, -1), "must be .* 64"),
+        ((2, 8, 4), "has 2 channels.*1 or 3"),
+        ((64, 1, 1), "has 64 channels.*1 or 3"),
+    ],
+)
+def test_wrong_image_shape(digits, shape, message):
     X = digits[0][:50]
-    with pytest.raises(ValueError, match=r"image_shape must be .* 64"):
+    with pytest.raises(ValueError, match=f"image_shape.*{message}"):
         ReconstructionDisplay.from_estimators(PCA(2).fit(X), X, image_shape=shape)
 
 
