@@ -1,5 +1,6 @@
 """What all autoencoders share: the story of a fit, and the public methods."""
 
+import copyreg
 import warnings
 from abc import ABCMeta
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._batches import StandardizedRows
 from ._compat import check_same_namespace, fit_context, get_namespace, open_callback_context
 from ._evidence import make_split
+from ._isolation import isolate_torch
 from ._model import make_result
 from ._moments import RunningMoments
 from ._plan import CONSTRAINTS, make_plan
@@ -28,8 +30,14 @@ from ._rows import (
     make_rows,
     raise_overflow_as_value_error,
 )
-from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
-from ._start import start_model
+from ._saving import (
+    pack_state,
+    restore_on_error,
+    unpack_state,
+    unpack_training,
+    wrap_callbacks,
+)
+from ._start import start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
 from .corruption import _make_plan_corruption
 
@@ -58,6 +66,7 @@ class BaseAutoencoder(
     # ------------------------------------------------------------------ training
 
     @fit_context(prefer_skip_nested_validation=True)
+    @isolate_torch()
     def fit(self, X, y=None):
         """Fit the autoencoder to X.
 
@@ -88,6 +97,7 @@ class BaseAutoencoder(
         MemoryError
             If the device has too little memory.
         """
+        warn_of_pairs(X, y)
         continues = self.warm_start and self._is_fitted()
         with restore_on_error(self, trains_on=continues):
             X, rows, moments, plan, ranks = self._read_table(X, reset=not continues)
@@ -107,6 +117,7 @@ class BaseAutoencoder(
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
+    @isolate_torch()
     def partial_fit(self, X, y=None):
         """Train one epoch on a chunk of rows, at a constant learning rate.
 
@@ -132,6 +143,7 @@ class BaseAutoencoder(
         ValueError
             As in `fit`.
         """
+        warn_of_pairs(X, y)
         first = not self._is_fitted()
         with restore_on_error(self, trains_on=not first):
             X, rows, moments, plan, ranks = self._read_table(X, reset=first)
@@ -142,6 +154,7 @@ class BaseAutoencoder(
                 random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
                 self._make_model(X, rows, plan, moments, random_state, ranks)
                 self._net_ = self._make_net(plan, draw_generator(random_state), how)
+                warn_of_few_rows(len(rows), self.n_components_)
             else:
                 self._continue_with(plan, moments)
                 corruption = _make_plan_corruption(plan, self._model_.units)
@@ -163,12 +176,7 @@ class BaseAutoencoder(
 
     def _check_values(self, rows, moments, plan):
         """Raise a ValueError if the values of X contradict the plan."""
-        low, high = float(moments.low.min()), float(moments.high.max())
-        if plan.has_logits and (low < 0 or high > 1):
-            raise ValueError(
-                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {low:g} to "
-                f"{high:g}. Scale X, e.g. with MinMaxScaler, or use another loss."
-            )
+        plan.check_range(float(moments.low.min()), float(moments.high.max()))
 
     def _make_model(self, X, rows, plan, moments, random_state, ranks):
         """Set the untrained model: the start where there is a linear path, else random weights."""
@@ -247,6 +255,7 @@ class BaseAutoencoder(
         return vars(self)[name]
 
     @property
+    @isolate_torch()
     def net_(self):
         """The skorch net; of a loaded estimator it is made when it is first asked for."""
         net = self._get_fitted("_net_")
@@ -284,6 +293,7 @@ class BaseAutoencoder(
 
     # ----------------------------------------------------------------- inference
 
+    @isolate_torch()
     def transform(self, X):
         """Encode X.
 
@@ -301,6 +311,7 @@ class BaseAutoencoder(
         codes = make_result(X, torch.float32, len(rows), self.n_components_)
         return convert_like(self._model_.map_rows(self._model_.encode, rows, codes), X)
 
+    @isolate_torch()
     def inverse_transform(self, X):
         """Decode codes.
 
@@ -330,6 +341,7 @@ class BaseAutoencoder(
         decoded = make_result(codes, self._model_.get_dtype(), len(rows), self.n_features_in_)
         return convert_like(self._model_.map_rows(decode, rows, decoded), codes)
 
+    @isolate_torch()
     def reconstruct(self, X):
         """Encode and decode X.
 
@@ -347,6 +359,7 @@ class BaseAutoencoder(
         decoded = make_result(X, self._model_.get_dtype(), *rows.shape)
         return convert_like(self._model_.map_rows(reconstruct, rows, decoded), X)
 
+    @isolate_torch()
     def score_samples(self, X):
         """Return minus the mean squared reconstruction error of each row.
 
@@ -364,6 +377,7 @@ class BaseAutoencoder(
         scores = make_result(X, torch.float64, len(rows))
         return convert_like(self._model_.map_rows(compute_scores, rows, scores), X)
 
+    @isolate_torch()
     def score(self, X, y=None):
         """Return the share of the variance of X that its reconstruction keeps, R².
 
@@ -387,7 +401,7 @@ class BaseAutoencoder(
             warnings.warn(
                 "R² is not defined for fewer than two samples.",
                 UndefinedMetricWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
             return float("nan")
         sums = RunningMoments()
@@ -401,6 +415,14 @@ class BaseAutoencoder(
         """Return parameters and fitted attributes for saving, the networks as arrays."""
         return pack_state(super().__getstate__(), self.warm_start)
 
+    def __reduce_ex__(self, protocol):
+        """Pickle the state so that it loads without the packages of skorch callbacks.
+
+        skops, which shall load no pickle, saves the state itself.
+        """
+        return copyreg.__newobj__, (type(self),), wrap_callbacks(self.__getstate__())
+
+    @isolate_torch()
     def __setstate__(self, state):
         """Set what was saved; the model is made again on this machine's device.
 
@@ -427,3 +449,14 @@ class BaseAutoencoder(
         tags.input_tags.sparse = True
         tags.array_api_support = True
         return tags
+
+
+def warn_of_pairs(X, y):
+    """Warn of a y that is shaped like X, as clean rows in Keras's ``fit(noisy, clean)`` are."""
+    shape = getattr(y, "shape", None)
+    if y is not None and shape == getattr(X, "shape", ()) and len(shape) == 2 and shape[1] > 1:
+        warnings.warn(
+            "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
+            "DenoisingAutoencoder is fitted to clean rows and corrupts them itself.",
+            stacklevel=5,  # where fit was called
+        )

@@ -104,7 +104,7 @@ class Batches:
         if isinstance(dataset, Subset):
             self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
         else:
-            self.rows, index = dataset, torch.arange(len(dataset))
+            self.rows, index = dataset, torch.arange(len(dataset), device="cpu")
         self.index = index.to(self.rows.rows.home)
         self.batch_size = batch_size
         self.generator = generator

@@ -46,6 +46,14 @@ def check_image_shape(image_shape, n_features=None, *, may_omit_channels=False, 
                 f"image_shape={image_shape!r} does not multiply to the number of features, "
                 f"n_features={n_features}."
             )
+    first, height, last = shape
+    # a height of one is that of a signal: (channels, 1, length)
+    if last in (1, 3, 4) and first not in (1, 3, 4) and height != 1:
+        raise ValueError(
+            f"image_shape={image_shape!r} looks like (height, width, channels). Channels come "
+            f"first here: ({last}, {first}, {height}). Transpose the images before they become "
+            "rows: images.transpose(0, 3, 1, 2).reshape(len(images), -1)."
+        )
     if n_channels is not None and shape[0] not in n_channels:
         raise ValueError(
             f"image_shape={image_shape!r} has {shape[0]} channels; pictures can be drawn of "

@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import torch
 from torch import nn
@@ -32,7 +32,11 @@ ACTIVATIONS = {
     "identity": nn.Identity,
 }
 
-USED_NETWORKS = WeakSet()  # what factories returned: each network is for one fit
+OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
+
+# Modules, parameters and buffers of the networks that factories returned, by their addresses: each
+# is for one network.
+IN_USE = WeakValueDictionary()
 
 # A pattern of `fnmatch` for the names of the linear path's parameters in a model whose coders
 # are made by `make_residual_coders`: encoder.0.linear and decoder.1.linear.
@@ -301,12 +305,36 @@ def call_factory(name, factory, n_in, n_out, generator):
             raise
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} must return a torch.nn.Module; got {module!r}.")
-    if module in USED_NETWORKS:
-        raise ValueError(
-            f"{call} must return a new network each time; got one that it had returned before."
-        )
-    USED_NETWORKS.add(module)
+    claim_parts(call, module)
     return module
+
+
+def claim_parts(call, network):
+    """Register the parts of a new network, or raise a ValueError if another network has one.
+
+    What is trained in one of them would change in the other.
+    """
+    parts = {f"the module {name!r}": part for name, part in network.named_modules() if name}
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    parts |= {f"the tensor {name!r}": tensor for name, tensor in tensors.items()}
+    parts = {"the network itself": network, **parts}
+    addresses = {name: get_address(part) for name, part in parts.items()}
+    for name, address in addresses.items():
+        # a tensor that was moved to a device since has left its address to others
+        if address in IN_USE and get_address(IN_USE[address]) == address:
+            raise ValueError(
+                f"{call} must return a new network each time, but {name} is part of another one: "
+                "training one of them would change the other. Make it inside the factory, or "
+                "return a copy: copy.deepcopy(network)."
+            )
+    IN_USE.update((addresses[name], part) for name, part in parts.items())
+
+
+def get_address(part):
+    """Return what tells a module, or the memory of a tensor, from all others."""
+    if isinstance(part, nn.Module) or part.layout != torch.strided or not part.numel():
+        return "object", id(part)
+    return "memory", part.untyped_storage().data_ptr()
 
 
 def check_network(call, module, n_in, n_out):

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from skorch.callbacks import LRScheduler
 
 from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
 from ._images import check_image_shape
 from ._losses import LOSSES
-from ._networks import ACTIVATIONS, Architecture, compute_pooled_sizes
+from ._networks import ACTIVATIONS, OUTPUT_RANGES, Architecture, compute_pooled_sizes
 from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
@@ -51,7 +52,7 @@ CONSTRAINTS = {
     "tol": [Interval(Real, 0, None, closed="left")],
     "clip": ["boolean"],
     "warm_start": ["boolean"],
-    "device": [str],
+    "device": [str, torch.device],
     "precision": [StrOptions({"float32", "bfloat16"})],
     "data_parallel": ["boolean"],
     "random_state": ["random_state"],
@@ -64,6 +65,8 @@ OWN_NET_PARAMS = {
     "module": "encoder",
     "criterion": "loss",
     "optimizer": "optimizer",
+    "optimizer__lr": "learning_rate",
+    "optimizer__weight_decay": "weight_decay",
     "lr": "learning_rate",
     "schedule": "schedule",
     "max_epochs": "max_epochs",
@@ -78,6 +81,15 @@ OWN_NET_PARAMS = {
     "warm_start": "warm_start",
     "device": "device",
     "verbose": "verbose",
+}
+
+# Why other parameters of skorch's NeuralNet would have no effect, or not the one that is meant.
+UNUSED_NET_PARAMS = {
+    "dataset": "the rows of X are read by this package",
+    "predict_nonlinearity": "reconstruct and inverse_transform return rows in units of X",
+    "use_caching": "set it for a callback, e.g. EpochScoring(..., use_caching=False)",
+    "torch_load_kwargs": "save and load the estimator, by pickle or skops",
+    "compile": "compiled networks cannot be copied; compile encoder_ and decoder_ after fit",
 }
 
 # Parameters that are choices as they are.
@@ -209,6 +221,21 @@ class Plan:
         options = {"standardizes": self.standardizes, "has_logits": self.has_logits}
         return Units.from_moments(moments, dtype, **options)
 
+    def check_range(self, low, high):
+        """Raise a ValueError if the network cannot return X, with values from low to high."""
+        if self.has_logits and (low < 0 or high > 1):
+            raise ValueError(
+                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {low:g} to "
+                f"{high:g}. Scale X, e.g. with MinMaxScaler, or use another loss."
+            )
+        least, most = OUTPUT_RANGES.get(self.output_activation, (-math.inf, math.inf))
+        if low < least or high > most:
+            raise ValueError(
+                f"output_activation={self.output_activation!r} returns values from {least:g} to "
+                f"{most:g}, but X has values from {low:g} to {high:g}. Scale X, e.g. with "
+                "MinMaxScaler, or use output_activation='identity'."
+            )
+
     def check_continues(self, earlier):
         """Raise a ValueError if this plan cannot train the network of an earlier one further."""
         for name in NETWORK_CHOICES:
@@ -282,17 +309,39 @@ def check_factories(p, estimator_name):
 
 
 def check_net_params(p, estimator_name):
-    """Refuse keys of net_params for which the estimator has a parameter."""
+    """Refuse keys of net_params that would have no effect, or that a parameter stands for."""
     for key in p.net_params or {}:
         if not isinstance(key, str):
             raise InvalidParameterError(
                 f"The keys of net_params of {estimator_name} must be str. Got {key!r} instead."
             )
         part = key.split("__")[0]
-        if part in OWN_NET_PARAMS and not key.startswith("optimizer__"):
+        own = OWN_NET_PARAMS.get(key if part == "optimizer" else part)
+        if own is not None:
             raise ValueError(
-                f"net_params may not set {key!r}: use the parameter {OWN_NET_PARAMS[part]!r} "
-                f"of {estimator_name}."
+                f"net_params may not set {key!r}: use the parameter {own!r} of {estimator_name}."
+            )
+        if part not in ("optimizer", "callbacks"):
+            why = UNUSED_NET_PARAMS.get(part, "skorch's NeuralNet has no such parameter")
+            raise ValueError(
+                f"net_params may not set {key!r}, which would have no effect: {why}. It may set "
+                "'callbacks', 'callbacks__...' and 'optimizer__...'."
+            )
+    if p.schedule != "constant":
+        check_no_scheduler(p)
+
+
+def check_no_scheduler(p):
+    """Refuse skorch's learning rate schedulers beside a schedule of ours."""
+    callbacks = (p.net_params or {}).get("callbacks")
+    for callback in callbacks if isinstance(callbacks, list | tuple) else ():
+        callback = callback[-1] if isinstance(callback, tuple) else callback
+        kind = callback if isinstance(callback, type) else type(callback)
+        if issubclass(kind, LRScheduler):
+            raise ValueError(
+                f"The callback {kind.__name__} of net_params would have no effect: "
+                f"schedule={p.schedule!r} sets the learning rate in every step. Use "
+                "schedule='constant'."
             )
 
 
@@ -367,6 +416,7 @@ def resolve_linear_path(p, output_activation):
 
 def resolve_device(device, estimator_name):
     """Return the device to train on as a torch device string."""
+    device = str(device)
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -401,6 +451,7 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
             f"data_parallel=True cannot be used with {optimizer.__name__}, whose steps depend "
             "on the value of the loss. Use another optimizer."
         )
+    check_optimizer_options(p.net_params, optimizer)
     if "weight_decay" not in signature(optimizer).parameters:
         if p.weight_decay not in ("auto", 0):
             raise ValueError(
@@ -413,6 +464,20 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
     options = {**options, "weight_decay": weight_decay}
     # decay draws towards the linear path, not towards zero
     return {**options, **LINEAR_PATH_WITHOUT_DECAY} if has_linear_path else options
+
+
+def check_optimizer_options(net_params, optimizer):
+    """Refuse options in net_params that the optimizer does not take."""
+    options = signature(optimizer).parameters
+    if any(option.kind is option.VAR_KEYWORD for option in options.values()):
+        return
+    for key in net_params or {}:
+        name = key.removeprefix("optimizer__")
+        if key.startswith("optimizer__") and name not in options:
+            raise ValueError(
+                f"net_params may not set {key!r}: {optimizer.__name__} has no option {name!r}. It "
+                f"has {sorted(options.keys() - {'params', 'lr', 'weight_decay'})}."
+            )
 
 
 def resolve_corruption(p):

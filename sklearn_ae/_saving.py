@@ -5,6 +5,7 @@ that depends on a device, and nothing that only training needs.
 """
 
 import copy
+import pickle
 import zlib
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +34,7 @@ def pack_state(state, with_optimizer):
         Whether to include the moments of the optimizer.
     """
     state = {**state, "net_params": strip_training_state(state["net_params"])}
+    state["device"] = str(state["device"])  # it may be a torch.device
     if "_model_" in state:
         net, kind = state["_net_"], state["_array_kind_"]
         state["_net_"] = net if isinstance(net, dict) else pack_training(net, with_optimizer)
@@ -246,6 +248,58 @@ def iterate_bytes(tree):
         yield from iterate_bytes(vars(tree))
 
 
+def wrap_callbacks(state):
+    """Return a state in which callbacks of libraries are `SavedCallback`s."""
+    net_params = state["net_params"]
+    if "_model_" not in state or not net_params or "callbacks" not in net_params:
+        return state
+    callbacks = net_params["callbacks"]
+    if isinstance(callbacks, list | tuple):
+        callbacks = [wrap_callback(callback) for callback in callbacks]
+    return {**state, "net_params": {**net_params, "callbacks": callbacks}}
+
+
+def wrap_callback(callback):
+    """Return a `SavedCallback` for a callback of a library, or for a pair of its name and it.
+
+    Those that the user has defined in a script are saved with the estimator as they are.
+    """
+    if isinstance(callback, tuple):
+        return *callback[:-1], wrap_callback(callback[-1])
+    kind = callback if isinstance(callback, type) else type(callback)
+    if isinstance(callback, MissingCallback) or kind.__module__ == "__main__":
+        return callback
+    try:
+        return SavedCallback(pickle.dumps(callback), f"{kind.__module__}.{kind.__qualname__}")
+    except Exception:  # only cloudpickle can save it, which is then at work
+        return callback
+
+
+class SavedCallback:
+    """A callback inside of a pickle, which loads without the package of the callback."""
+
+    def __init__(self, data, name):
+        self.data, self.name = data, name
+
+    def __reduce__(self):
+        return load_callback, (self.data, self.name)
+
+
+class MissingCallback(SavedCallback):
+    """A callback that could not be loaded, because its package is missing here."""
+
+    def __repr__(self):
+        return f"<{self.name}, which could not be imported>"
+
+
+def load_callback(data, name):
+    """Return the callback that was pickled, or a `MissingCallback` in its place."""
+    try:
+        return pickle.loads(data)
+    except (ImportError, AttributeError):
+        return MissingCallback(data, name)
+
+
 @contextmanager
 def restore_on_error(estimator, trains_on):
     """Restore the fitted state of an estimator if the block raises.
@@ -261,8 +315,7 @@ def restore_on_error(estimator, trains_on):
     generator = estimator.random_state
     drawn = generator.get_state() if isinstance(generator, np.random.RandomState) else None
     try:
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
+        yield
     except BaseException as error:
         if drawn is not None:
             generator.set_state(drawn)

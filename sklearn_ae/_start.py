@@ -1,6 +1,7 @@
 """The closed form from which training starts: PCA, or reduced-rank regression."""
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -34,6 +35,9 @@ MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 # Ridge penalty of the regression, in mean variances of a corrupted feature: as much as one row
 # adds to the covariance. It draws the regression towards leaving rows as they are, towards PCA.
 PENALTY = 1.0
+
+# Rows of a first chunk for each component, for means and principal components worth keeping.
+ROWS_A_COMPONENT = 10
 
 MAX_ROWS_FOR_SLOPE = 1_000  # spread evenly over the rows of the start
 CORRUPTED_PART_ENTRIES = 2**21  # of rows that are corrupted at once
@@ -326,3 +330,15 @@ class Restoration:
         self.weight = self.basis + np.atleast_2d(regression.coef_)
         self.bias = np.atleast_1d(regression.intercept_)
         self.scores = corrupted @ self.weight.T + self.bias
+
+
+def warn_of_few_rows(n_rows, n_components):
+    """Warn if a first chunk is too small for what `partial_fit` takes from it for good."""
+    n_enough = ROWS_A_COMPONENT * n_components
+    if n_rows < n_enough:
+        warnings.warn(
+            f"The first chunk of partial_fit has {n_rows} rows. mean_, scale_ and the start are "
+            f"computed from it once and for all: pass at least {n_enough} rows, ten for each "
+            "component, drawn at random.",
+            stacklevel=5,  # where partial_fit was called
+        )

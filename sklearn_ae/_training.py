@@ -9,14 +9,18 @@ from itertools import chain
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from torch.utils.data import Subset
 from tqdm import tqdm
 
-from ._batches import Batches, FixedBatches
+from ._batches import Batches, FixedBatches, StandardizedRows
 from ._evidence import KeptEpoch
+from ._isolation import isolate_torch
 from ._losses import ReconstructionLoss
 from ._networks import LINEAR_PATH
+from ._rows import make_rows
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -212,8 +216,14 @@ class AutoencoderNet(NeuralNet):
                     raise
                 self.stop_ = True
 
+    def fit(self, X, y=None, **fit_params):
+        """Refuse to train by the net alone, which lacks start, split and units."""
+        raise TypeError("Call fit of the estimator: its net_ does not train by itself.")
+
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` more epochs, or until a callback or early stopping ends it."""
+        if not isinstance(X, StandardizedRows):
+            raise TypeError("Call partial_fit of the estimator: its net_ does not train by itself.")
         if not self.initialized_:
             self.initialize()
         for group in self.optimizer_.param_groups:  # torch's schedulers need it to go on
@@ -288,7 +298,7 @@ class AutoencoderNet(NeuralNet):
         if self.watched_:
             self.module_.eval()
             for batch in batches:
-                self._run_step(self.validation_step, batch[:2], "valid")
+                self._run_step(self.validation_step, batch, "valid")
         losses = self._compute_validation_losses(batches)
         self._record("valid", float(losses.mean()), len(losses))
         return losses
@@ -339,6 +349,50 @@ class AutoencoderNet(NeuralNet):
                 group["lr"] = rate
         self.optimizer_.step(closure)
         return step
+
+    @torch.no_grad()
+    def validation_step(self, batch, **fit_params):
+        """Return loss and output of a `Batch`."""
+        self.module_.eval()
+        output = self.module_(batch.inputs)
+        return {"loss": self.criterion_(output, batch.targets), "y_pred": output}
+
+    def evaluation_step(self, batch, training=False):
+        """Return the output for a `Batch`, standardised rows."""
+        self.module_.train(training)
+        with torch.set_grad_enabled(training):
+            return self.module_(batch.inputs)
+
+    def infer(self, x, **fit_params):
+        """Return the reconstruction of rows, both in units of X, with its gradient.
+
+        Parameters
+        ----------
+        x : tensor or array of shape (n_rows, n_features)
+        """
+        units, has_gradient = self.module_.units, torch.is_grad_enabled()
+        rows = torch.as_tensor(x).to(self.device)
+        with isolate_torch(), torch.set_grad_enabled(has_gradient):
+            output = self.module_(units.make_inputs(rows))
+            return units.restore(output.clone())  # which works in place
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        """Yield the reconstruction of X part by part, in units of X.
+
+        Of the datasets of training, which skorch's callbacks get, outputs are yielded as they
+        are, standardised.
+        """
+        if isinstance(X, StandardizedRows | Subset):
+            yield from super().forward_iter(X, training, device)
+            return
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        n_features = self.module_.architecture.n_features
+        if X.shape[1] != n_features:
+            raise ValueError(f"X has {X.shape[1]} features, but net_ expects {n_features}.")
+        self.module_.train(training)
+        for _, rows in self.module_.read_parts(make_rows(X, self.device)):
+            with torch.set_grad_enabled(training):
+                yield self.infer(rows).to(device)
 
     def _autocast(self):
         """Return the context for the forward pass of a training step."""

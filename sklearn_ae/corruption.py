@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from sklearn.utils import check_array, check_random_state
 
 from ._images import check_image_shape
+from ._isolation import isolate_torch
 from ._units import Units
 
 __all__ = [
@@ -132,6 +133,7 @@ class Grayscale:
                 f"{self.image_shape!r}. It is (channels, height, width), e.g. (3, 32, 32)."
             )
 
+    @isolate_torch()
     def __call__(self, batch, generator=None):
         """Return the images in grey."""
         images = _view_as_images(batch, self)
@@ -174,6 +176,7 @@ class Downscale:
                 f"of image_shape={self.image_shape!r}; {dividing} do."
             )
 
+    @isolate_torch()
     def __call__(self, batch, generator=None):
         """Return the images in blocks."""
         blocks = F.avg_pool2d(_view_as_images(batch, self), int(self.factor))
@@ -284,6 +287,7 @@ def _make_plan_corruption(plan, units):
     return None if plan.corruption is None else _make_corruption(*plan.corruption, units)
 
 
+@isolate_torch()
 def corrupt(
     X,
     corruption="gaussian",
@@ -414,7 +418,7 @@ def _call_corruption(corruption, batch, generator):
 
 def _draw_uniform(batch, generator):
     """Return fresh numbers in [0, 1), shaped like the batch."""
-    return torch.rand(batch.shape, generator=generator, device=batch.device)
+    return torch.rand(batch.shape, dtype=torch.float32, generator=generator, device=batch.device)
 
 
 def _match_batch(batch, value):

@@ -136,7 +136,7 @@ def test_rows_of_which_the_result_has_to_be_told():
     encode = ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
     pipeline = make_pipeline(encode, AutoencoderTransformer(3, **PARAMS)).fit(frame)
     rows = dd.from_pandas(frame, npartitions=3)
-    with pytest.raises(ValueError, match="row of ones.* as meta"):
+    with pytest.raises(ValueError, match=r"row of ones.* as meta"):
         map_rows(pipeline, rows)
     found = map_rows(pipeline, rows, meta=np.empty((0, 3), np.float32)).compute()
     assert_allclose(found, pipeline.transform(frame), atol=1e-4)

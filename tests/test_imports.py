@@ -13,7 +13,16 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {"_compat", "_images", "_losses", "_moments", "_random", "_ranks", "_evidence"},
+        {
+            "_compat",
+            "_images",
+            "_isolation",
+            "_losses",
+            "_moments",
+            "_random",
+            "_ranks",
+            "_evidence",
+        },
         {"_batches", "_mapped_file", "_sparse_batch"},
         {"_rows", "_units"},
         {"_networks", "corruption"},

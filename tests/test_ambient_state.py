@@ -1,0 +1,198 @@
+"""What a user has told torch reaches into no fit, and is left as it was."""
+
+import io
+import pickle
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from threading import Barrier, Thread
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
+from zoo import ESTIMATORS, draw_fewer, make_estimator, one_thread
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._isolation import isolate_torch
+from sklearn_ae.corruption import Downscale, Grayscale, corrupt
+from sklearn_ae.export import to_onnx
+
+X = load_digits().data[:80, :48] / 16
+FEW = {"max_epochs": 2, "hidden_layer_sizes": (8,)}
+
+
+@contextmanager
+def setting(read, change, value):
+    before = read()
+    change(value)
+    try:
+        yield
+    finally:
+        change(before)
+
+
+@contextmanager
+def deterministic_algorithms():
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+STATES = {
+    "default dtype": lambda: setting(
+        torch.get_default_dtype, torch.set_default_dtype, torch.float64
+    ),
+    "half as default dtype": lambda: setting(
+        torch.get_default_dtype, torch.set_default_dtype, torch.float16
+    ),
+    "products in bfloat16": lambda: setting(
+        torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium"
+    ),
+    "default device": lambda: torch.device("meta"),
+    "set default device": lambda: setting(
+        torch.get_default_device, torch.set_default_device, "meta"
+    ),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "no grad": torch.no_grad,
+    "inference mode": torch.inference_mode,
+    "deterministic algorithms": deterministic_algorithms,
+}
+ALTERNATIVES = (
+    {"default dtype", "half as default dtype"},
+    {"default device", "set default device"},
+)
+states = st.sets(st.sampled_from(sorted(STATES)), min_size=1).filter(
+    lambda names: not any(both <= names for both in ALTERNATIVES)
+)
+
+
+def read_state():
+    return (
+        torch.get_default_dtype(),
+        torch.get_float32_matmul_precision(),
+        torch.get_default_device(),
+        torch.is_autocast_enabled("cpu"),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(),
+        torch.get_rng_state().tolist(),
+    )
+
+
+@contextmanager
+def ambient(names):
+    """Set states, and check that the block leaves them as they are."""
+    with ExitStack() as stack:
+        for name in sorted(names):
+            stack.enter_context(STATES[name]())
+        before = read_state()
+        yield
+        assert read_state() == before
+
+
+@cache
+def saved(name):
+    return pickle.dumps(make_estimator(name, 3, **FEW).fit(X))
+
+
+def results(estimator):
+    codes = estimator.transform(X)
+    scores = estimator.score_samples(X), np.array(estimator.score(X))
+    return [codes, estimator.inverse_transform(codes), estimator.reconstruct(X), *scores]
+
+
+def export(estimator):
+    files = []
+    for part in ("encoder", "decoder", "reconstruct"):
+        files.append(io.BytesIO())
+        to_onnx(estimator, files[-1], part)
+    return [np.frombuffer(file.getvalue(), np.uint8) for file in files]
+
+
+ACTIONS = {
+    "fit": lambda name: results(make_estimator(name, 3, **FEW).fit(X)),
+    "partial_fit": lambda name: results(make_estimator(name, 3, **FEW).partial_fit(X)),
+    "load": lambda name: results(pickle.loads(saved(name))),
+    "go on": lambda name: results(pickle.loads(saved(name)).partial_fit(X)),
+}
+
+
+@cache
+def expected(action, name):
+    return ACTIONS[action](name)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("name", ESTIMATORS)
+@draw_fewer(1 / 25)
+@given(names=states)
+def test_the_bits_are_those_without_it(action, name, names):
+    with one_thread():
+        saved(name)
+        wanted = expected(action, name)
+        with ambient(names):
+            found = ACTIONS[action](name)
+        for got, reference in zip(found, wanted, strict=True):
+            assert_array_equal(got, reference)
+
+
+IMAGES = (3, 4, 4)
+CORRUPTIONS = ["gaussian", "masking", "salt_and_pepper", Grayscale(IMAGES), Downscale(IMAGES, 2)]
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(names=states)
+def test_corruptions_are_those_without_it(corruption, dtype, names):
+    how = {"corruption": corruption, "corruption_level": 0.3, "random_state": 0}
+    wanted = corrupt(X.astype(dtype), **how)
+    with ambient(names):
+        assert_array_equal(corrupt(X.astype(dtype), **how), wanted)
+        if callable(corruption):
+            batch = torch.from_numpy(X.astype(np.float32))
+            assert_array_equal(corruption(batch).numpy(), wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", sorted(STATES))
+def test_exported_models_are_those_without_it(state):
+    estimator = pickle.loads(saved("clipped"))
+    wanted = export(estimator)
+    with ambient({state}):
+        found = export(estimator)
+    for got, reference in zip(found, wanted, strict=True):
+        assert_array_equal(got, reference)
+
+
+def test_threads_that_fit_at_once_leave_the_default_dtype_as_it_was():
+    """The first to enter is not the last to leave."""
+    entered, left = Barrier(2, timeout=30), Barrier(2, timeout=30)
+    seen = []
+
+    def stay_longer():
+        with isolate_torch():
+            entered.wait()
+            left.wait()
+            seen.append(torch.get_default_dtype())
+
+    with STATES["default dtype"]():
+        thread = Thread(target=stay_longer)
+        with isolate_torch():
+            thread.start()
+            entered.wait()
+        left.wait()
+        thread.join()
+        assert seen == [torch.float32]
+        assert torch.get_default_dtype() == torch.float64
+
+
+def test_the_state_comes_back_after_an_error():
+    names = STATES.keys() - {"half as default dtype", "default device"}
+    with ambient(names), pytest.raises(ValueError, match="NaN"):
+        AutoencoderTransformer(2).fit(np.full((5, 3), np.nan))
