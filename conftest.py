@@ -29,7 +29,7 @@ settings.load_profile("default")
 def pytest_xdist_auto_num_workers(config):
     """Return 0 where files or tests are named: they are done before processes have started."""
     names_files = any(Path(name.split("::")[0]).is_file() for name in config.args)
-    return 0 if names_files else min(4, os.cpu_count() or 1)
+    return 0 if names_files else min(4, os.cpu_count() or 1)  # each takes up to 1 GB
 
 
 def pytest_collection_modifyitems(items):
