@@ -1,6 +1,7 @@
 """For the tests and the doctests: examples, processes and threads; pictures without a screen."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is imported
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -27,8 +28,8 @@ settings.load_profile("default")
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Return 0 where files or tests are named: they are done before processes have started."""
-    is_whole_suite = config.args_source != pytest.Config.ArgsSource.ARGS
-    return min(4, os.cpu_count() or 1) if is_whole_suite else 0
+    names_files = any(Path(name.split("::")[0]).is_file() for name in config.args)
+    return 0 if names_files else min(4, os.cpu_count() or 1)  # each takes up to 1 GB
 
 
 def pytest_collection_modifyitems(items):

@@ -23,20 +23,19 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from zoo import one_thread
+from zoo import QUICK, one_thread
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, metrics
 from sklearn_ae.dask import map_rows, reconstruction_r2
 from sklearn_ae.inspection import code_size_curve
 
 X = load_digits().data[:300]
-PARAMS = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
 FRAME = pd.DataFrame(X[:, 20:30], columns=[f"pixel {i}" for i in range(10)])
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    return AutoencoderTransformer(4, **PARAMS).fit(X)
+    return AutoencoderTransformer(4, **QUICK).fit(X)
 
 
 def count_load():
@@ -89,7 +88,7 @@ def test_codes_are_decoded_in_blocks(fitted):
     assert_array_equal(found.compute(), fitted.inverse_transform(codes))
 
 
-@pytest.mark.parametrize("estimator", [AutoencoderTransformer(3, **PARAMS), PCA(3)])
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer(3, **QUICK), PCA(3)])
 def test_data_frames(estimator):
     estimator.fit(FRAME)
     frame = dd.from_pandas(FRAME, npartitions=4)
@@ -119,12 +118,12 @@ def test_blocks_without_rows_and_of_unknown_length(fitted):
 
 def test_rows_that_only_local_methods_took():
     nullable = FRAME.convert_dtypes(dtype_backend="numpy_nullable")
-    autoencoder = AutoencoderTransformer(3, **PARAMS).fit(FRAME)
+    autoencoder = AutoencoderTransformer(3, **QUICK).fit(FRAME)
     expected = autoencoder.transform(FRAME)
     for frame in (nullable, FRAME.astype(object)):
         found = map_rows(autoencoder, dd.from_pandas(frame, npartitions=3)).compute()
         assert_allclose(found, expected, atol=1e-4)
-    pipeline = make_pipeline(FunctionTransformer(np.log), AutoencoderTransformer(3, **PARAMS))
+    pipeline = make_pipeline(FunctionTransformer(np.log), AutoencoderTransformer(3, **QUICK))
     positive = X[:, 20:30] + 1
     expected = pipeline.fit(positive).transform(positive)
     found = map_rows(pipeline, da.from_array(positive, chunks=(100, 10))).compute()
@@ -134,7 +133,7 @@ def test_rows_that_only_local_methods_took():
 def test_rows_of_which_the_result_has_to_be_told():
     frame = FRAME.assign(kind=np.where(np.arange(len(FRAME)) % 2, "odd", "even"))
     encode = ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
-    pipeline = make_pipeline(encode, AutoencoderTransformer(3, **PARAMS)).fit(frame)
+    pipeline = make_pipeline(encode, AutoencoderTransformer(3, **QUICK)).fit(frame)
     rows = dd.from_pandas(frame, npartitions=3)
     with pytest.raises(ValueError, match=r"row of ones.* as meta"):
         map_rows(pipeline, rows)
@@ -149,7 +148,7 @@ def test_arrays_stay_arrays_where_frames_were_asked_for(fitted):
 
 
 def test_pipelines():
-    pipeline = make_pipeline(StandardScaler(), DenoisingAutoencoder(4, **PARAMS)).fit(X)
+    pipeline = make_pipeline(StandardScaler(), DenoisingAutoencoder(4, **QUICK)).fit(X)
     rows = da.from_array(X, chunks=(100, 64))
     assert_array_equal(map_rows(pipeline, rows).compute(), pipeline.transform(X))
 
@@ -157,14 +156,14 @@ def test_pipelines():
 @pytest.mark.parametrize("offset", [0, 1e6])
 def test_score_of_blocks_is_that_of_the_whole(offset):
     rows = np.column_stack([X + offset, np.full(len(X), 0.1)])
-    fitted = AutoencoderTransformer(4, **PARAMS).fit(rows)
+    fitted = AutoencoderTransformer(4, **QUICK).fit(rows)
     found = reconstruction_r2(fitted, da.from_array(rows, chunks=(70, 65)))
     assert found.compute() == pytest.approx(fitted.score(rows), abs=1e-6)
 
 
 def test_score_where_nothing_varies():
     rows = np.ones((20, 3))
-    fitted = AutoencoderTransformer(1, **PARAMS).fit(rows)
+    fitted = AutoencoderTransformer(1, **QUICK).fit(rows)
     assert reconstruction_r2(fitted, da.from_array(rows)).compute() == fitted.score(rows)
 
 
@@ -192,7 +191,7 @@ def test_nothing_is_computed_before_it_is_asked_for(fitted):
 # Dask calls what the latest pandas deprecates
 @pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
 def test_from_parquet_to_parquet(tmp_path):
-    estimator = AutoencoderTransformer(3, **PARAMS).fit(FRAME).set_output(transform="pandas")
+    estimator = AutoencoderTransformer(3, **QUICK).fit(FRAME).set_output(transform="pandas")
     dd.from_pandas(FRAME, npartitions=3).to_parquet(tmp_path / "in")
     map_rows(estimator, dd.read_parquet(tmp_path / "in")).to_parquet(tmp_path / "out")
     found = dd.read_parquet(tmp_path / "out").compute()
@@ -201,7 +200,7 @@ def test_from_parquet_to_parquet(tmp_path):
 
 def test_training_by_partial_fit_on_blocks():
     blocks = da.from_array(X, chunks=(100, 64)).blocks
-    autoencoder = AutoencoderTransformer(4, **PARAMS)
+    autoencoder = AutoencoderTransformer(4, **QUICK)
     for block in blocks:
         autoencoder.partial_fit(block.compute())
     assert autoencoder.n_iter_ == 3
@@ -235,7 +234,7 @@ def client():
 
 
 def search(kind, cv=3, **params):
-    autoencoder = AutoencoderTransformer(**PARAMS)
+    autoencoder = AutoencoderTransformer(**QUICK)
     return kind(autoencoder, {"n_components": [2, 4, 8]}, cv=cv, **params)
 
 
@@ -258,7 +257,7 @@ def test_search_finds_what_it_finds_on_one_machine(client, in_one_thread):
 
 @pytest.mark.slow
 def test_code_size_curve_is_that_of_one_machine(client, in_one_thread):
-    estimator, sizes = AutoencoderTransformer(**PARAMS), [2, 4]
+    estimator, sizes = AutoencoderTransformer(**QUICK), [2, 4]
     expected = code_size_curve(estimator, X, n_components=sizes, cv=2)
     with parallel_config("dask"):
         found = code_size_curve(estimator, X, n_components=sizes, cv=2, n_jobs=2)
@@ -272,7 +271,7 @@ def test_what_a_search_sends_is_small():
 @pytest.mark.slow
 def test_a_worker_uses_its_threads(client):
     def threads_of_a_fit():
-        AutoencoderTransformer(2, **PARAMS).fit(X)
+        AutoencoderTransformer(2, **QUICK).fit(X)
         return torch.get_num_threads()
 
     assert set(client.run(threads_of_a_fit).values()) == {1}
@@ -280,7 +279,7 @@ def test_a_worker_uses_its_threads(client):
 
 @pytest.mark.slow
 def test_rows_on_a_cluster(client):
-    fitted = CountedAutoencoder(4, **PARAMS).fit(X)
+    fitted = CountedAutoencoder(4, **QUICK).fit(X)
     rows = da.from_array(X, chunks=(10, 64))
     n_loads(client)
     assert_allclose(map_rows(fitted, rows).compute(), fitted.transform(X), atol=1e-5)

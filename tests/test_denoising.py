@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error
 from sklearn.preprocessing import StandardScaler
 from torch import nn
-from zoo import quick
+from zoo import BY_HAND, quick, train_by_hand
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._training import AutoencoderNet
@@ -269,31 +269,14 @@ def halved(batch, generator):
 
 
 def test_training_is_that_of_a_plain_torch_loop(X):
-    autoencoder = quick(
-        corruption=halved,
-        linear_start=False,
-        early_stopping=False,
-        schedule="constant",
-        learning_rate=0.01,
-        weight_decay=0.0,
-        batch_size=9,  # one batch, so that the order of the rows does not matter
-        activation="tanh",
-        max_epochs=0,
-    )
+    autoencoder = quick(corruption=halved, max_epochs=0, **BY_HAND)
     X = X[:9]  # of which none stays clean
     module = copy.deepcopy(autoencoder.fit(X).net_.module_)
     mean, scale = X.mean(axis=0), np.sqrt(X.var(axis=0).mean())
     clean, halves = (
         torch.as_tensor((rows - mean) / scale, dtype=torch.float32) for rows in (X, X / 2)
     )
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
-    losses = []
-    for _ in range(10):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(module(halves), clean)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item() * scale**2)
+    losses = train_by_hand(module, halves, clean) * scale**2
     curve = autoencoder.set_params(max_epochs=10).fit(X).loss_curve_
     assert_allclose(curve, losses, rtol=1e-4)
 

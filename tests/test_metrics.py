@@ -16,6 +16,7 @@ from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from zoo import QUICK
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae.corruption import Downscale, corrupt
@@ -26,7 +27,6 @@ from sklearn_ae.metrics import (
     reconstruction_r2,
 )
 
-QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
 ESTIMATORS = [
     PCA(4),
     KernelPCA(4, kernel="rbf", gamma=0.05, fit_inverse_transform=True),

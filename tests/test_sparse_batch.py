@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from torch import nn
-from zoo import ESTIMATORS, make_estimator, standardize
+from zoo import ESTIMATORS, QUICK, make_estimator, standardize
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae import _sparse_batch as module
 from sklearn_ae._sparse_batch import RowLinear, SparseBatch, pad_rows
-
-PARAMS = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
 
 
 def batch_of(X):
@@ -67,7 +65,7 @@ def test_products_are_sparse_where_they_should_be(monkeypatch):
     many = sparse.random_array((100, 20), density=0.5, format="csr", rng=0, dtype=np.float32)
     for X, is_sparse in ((few, True), (many, False), (few.toarray(), False)):
         products.clear()
-        autoencoder = AutoencoderTransformer(2, **PARAMS).fit(X)
+        autoencoder = AutoencoderTransformer(2, **QUICK).fit(X)
         assert bool(products) == is_sparse
         products.clear()
         autoencoder.transform(X)
@@ -94,7 +92,7 @@ def test_padded_rows_are_the_rows_and_more():
 
 def test_code_of_a_row_does_not_depend_on_the_others():
     X = sparse.random_array((150, 40), density=0.1, format="csr", rng=0, dtype=np.float32)
-    autoencoder = AutoencoderTransformer(3, **PARAMS).fit(X)
+    autoencoder = AutoencoderTransformer(3, **QUICK).fit(X)
     codes = autoencoder.transform(X)
     for part in (slice(0, 1), slice(10, 77), slice(149, 150)):
         assert_array_equal(autoencoder.transform(X[part]), codes[part])
@@ -132,16 +130,16 @@ def test_formats_of_the_same_entries():
     read_only = X.copy()
     for part in (read_only.data, read_only.indices, read_only.indptr):
         part.flags.writeable = False
-    reference = AutoencoderTransformer(3, **PARAMS).fit(X)
+    reference = AutoencoderTransformer(3, **QUICK).fit(X)
     for table in (sparse.csr_matrix(X), X.tocsc(), wide, in_parts, read_only):
-        fitted = AutoencoderTransformer(3, **PARAMS).fit(table)
+        fitted = AutoencoderTransformer(3, **QUICK).fit(table)
         assert fitted.scale_ == pytest.approx(reference.scale_)
         assert_allclose(fitted.transform(table), reference.transform(X), rtol=1e-4, atol=1e-5)
     assert_allclose(
         reference.transform(unsorted), reference.transform(X)[::-1], rtol=1e-4, atol=1e-5
     )
     assert in_parts.nnz == 2 * X.nnz  # the user's matrix is left as it is
-    empty = AutoencoderTransformer(3, **PARAMS).fit(sparse.csr_array((100, 20)))
+    empty = AutoencoderTransformer(3, **QUICK).fit(sparse.csr_array((100, 20)))
     assert_array_equal(empty.transform(X[:1]).shape, (1, 3))
 
 
@@ -160,7 +158,7 @@ def test_every_estimator_makes_of_sparse_rows_what_it_makes_of_dense_ones(name):
 def test_training_is_that_on_dense_rows(optimizer):
     X = sparse.random_array((150, 40), density=0.1, format="csr", rng=0, dtype=np.float32)
     fitted, reference = (
-        AutoencoderTransformer(3, optimizer=optimizer, **PARAMS).fit(table)
+        AutoencoderTransformer(3, optimizer=optimizer, **QUICK).fit(table)
         for table in (X, X.toarray())
     )
     assert_allclose(fitted.loss_curve_, reference.loss_curve_, rtol=1e-4)

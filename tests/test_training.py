@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
-from zoo import quick, standardize
+from zoo import BY_HAND, quick, standardize, train_by_hand
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._batches import Batches, FixedBatches, fetch_ahead
@@ -66,26 +66,10 @@ def test_fixed_batches_have_one_corruption(monkeypatch, max_kept):
 
 
 def test_training_is_that_of_a_plain_torch_loop(X):
-    autoencoder = quick(
-        linear_start=False,
-        early_stopping=False,
-        schedule="constant",
-        learning_rate=0.01,
-        weight_decay=0.0,
-        batch_size=60,  # one batch, so that the order of the rows does not matter
-        activation="tanh",
-        max_epochs=0,
-    )
+    autoencoder = quick(max_epochs=0, **BY_HAND)
     module = pickle.loads(pickle.dumps(autoencoder.fit(X).net_.module_))
     u = torch.as_tensor((X - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean()), dtype=torch.float32)
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
-    losses = []
-    for _ in range(10):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(module(u), u)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item() * X.var(axis=0).mean())
+    losses = train_by_hand(module, u, u) * X.var(axis=0).mean()
     autoencoder.set_params(max_epochs=10).fit(X)
     np.testing.assert_allclose(autoencoder.loss_curve_, losses, rtol=1e-4)
 

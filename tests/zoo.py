@@ -1,7 +1,7 @@
-"""What several test files share: estimators, tables' helpers, a custom network, settings.
+"""What several test files share: estimators, a custom network, helpers.
 
 An estimator that is added to `ESTIMATORS` goes through scikit-learn's checks, any kind of input,
-inference in parts, saving, the export to ONNX, sparse rows, threads and interrupted fits.
+the formula of inference, saving, the export to ONNX, sparse rows, threads and interrupted fits.
 """
 
 import subprocess
@@ -97,6 +97,31 @@ def make_units(mean, scale=1.0, bounds=(0.0, 1.0), **options):
 def standardize(X, mean, scale=1.0):
     """Return the standardised rows of a table."""
     return StandardizedRows(make_rows(X), make_units(mean, scale))
+
+
+def train_by_hand(module, inputs, targets):
+    """Train with Adam for ten steps of all rows, as plain torch does, and return their losses."""
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(module(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return np.array(losses)
+
+
+# The same training by an estimator, for tables of so few rows that they are one batch.
+BY_HAND = {
+    "linear_start": False,
+    "early_stopping": False,
+    "schedule": "constant",
+    "learning_rate": 0.01,
+    "weight_decay": 0.0,
+    "batch_size": 64,
+    "activation": "tanh",
+}
 
 
 def draw_fewer(share):
