@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import StandardizedRows
+from ._callbacks import wrap_callbacks
 from ._compat import check_same_namespace, fit_context, get_namespace, open_callback_context
 from ._evidence import make_split
 from ._isolation import isolate_torch
@@ -29,14 +30,9 @@ from ._rows import (
     is_sliced_on_disk,
     make_rows,
     raise_overflow_as_value_error,
+    warn_of_pairs,
 )
-from ._saving import (
-    pack_state,
-    restore_on_error,
-    unpack_state,
-    unpack_training,
-    wrap_callbacks,
-)
+from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
 from ._start import start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
 from .corruption import _make_plan_corruption
@@ -449,14 +445,3 @@ class BaseAutoencoder(
         tags.input_tags.sparse = True
         tags.array_api_support = True
         return tags
-
-
-def warn_of_pairs(X, y):
-    """Warn of a y that is shaped like X, as clean rows in Keras's ``fit(noisy, clean)`` are."""
-    shape = getattr(y, "shape", None)
-    if y is not None and shape == getattr(X, "shape", ()) and len(shape) == 2 and shape[1] > 1:
-        warnings.warn(
-            "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
-            "DenoisingAutoencoder is fitted to clean rows and corrupts them itself.",
-            stacklevel=5,  # where fit was called
-        )

@@ -16,9 +16,9 @@ IMPORTING_PROCESS = os.getpid()
 
 
 class SharedSettings:
-    """Settings of the whole process, for as long as any thread is in the context.
+    """Settings of the whole process, kept at values while any thread needs them.
 
-    Threads may enter and leave in any order: the first one changes the settings and the last one
+    Threads may come and go in any order: the first one changes the settings and the last one
     restores them.
     """
 
@@ -27,20 +27,29 @@ class SharedSettings:
         self.lock = Lock()
         self.n_users = 0
 
-    def enter(self):
+    def acquire(self):
+        """Change the settings if they differ; return whether `release` is needed."""
         with self.lock:
+            before = [read() for read, _, _ in self.settings]
+            wanted = [value for _, _, value in self.settings]
+            if not self.n_users and before == wanted:
+                return False
+            if not self.n_users:
+                self.before = before
+                self._change(wanted)
             self.n_users += 1
-            if self.n_users == 1:
-                self.before = [read() for read, _, _ in self.settings]
-                for _, change, value in self.settings:
-                    change(value)
+            return True
 
-    def leave(self):
+    def release(self):
+        """Restore the settings if no other thread needs them."""
         with self.lock:
             self.n_users -= 1
             if not self.n_users:
-                for (_, change, _), value in zip(self.settings, self.before, strict=True):
-                    change(value)
+                self._change(self.before)
+
+    def _change(self, values):
+        for (_, change, _), value in zip(self.settings, values, strict=True):
+            change(value)
 
 
 SHARED = SharedSettings(SHARED_SETTINGS)
@@ -56,8 +65,8 @@ def isolate_torch():
     threads do not survive a fork, and libgomp would wait for them for ever.
     """
     with ExitStack() as stack:
-        stack.callback(SHARED.leave)
-        SHARED.enter()
+        if SHARED.acquire():
+            stack.callback(SHARED.release)
         if torch.get_default_device() != torch.device("cpu"):
             stack.enter_context(torch.device("cpu"))
         for device in ("cpu", "cuda", "mps"):

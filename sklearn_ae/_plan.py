@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from skorch.callbacks import LRScheduler
 
+from ._callbacks import check_callbacks
 from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
 from ._images import check_image_shape
 from ._losses import LOSSES
@@ -327,22 +327,7 @@ def check_net_params(p, estimator_name):
                 f"net_params may not set {key!r}, which would have no effect: {why}. It may set "
                 "'callbacks', 'callbacks__...' and 'optimizer__...'."
             )
-    if p.schedule != "constant":
-        check_no_scheduler(p)
-
-
-def check_no_scheduler(p):
-    """Refuse skorch's learning rate schedulers beside a schedule of ours."""
-    callbacks = (p.net_params or {}).get("callbacks")
-    for callback in callbacks if isinstance(callbacks, list | tuple) else ():
-        callback = callback[-1] if isinstance(callback, tuple) else callback
-        kind = callback if isinstance(callback, type) else type(callback)
-        if issubclass(kind, LRScheduler):
-            raise ValueError(
-                f"The callback {kind.__name__} of net_params would have no effect: "
-                f"schedule={p.schedule!r} sets the learning rate in every step. Use "
-                "schedule='constant'."
-            )
+    check_callbacks(p.net_params, p.schedule)
 
 
 def check_precision(precision, device):

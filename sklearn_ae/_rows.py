@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 
@@ -324,3 +325,14 @@ def choose_float_dtype(dtype):
 def leaves_room(X, device):
     """Tell whether a tensor would take less than half of the free memory of a device."""
     return device.type != "cuda" or X.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def warn_of_pairs(X, y):
+    """Warn of a y that is shaped like X, as clean rows in Keras's ``fit(noisy, clean)`` are."""
+    shape = getattr(y, "shape", None)
+    if y is not None and shape == getattr(X, "shape", ()) and len(shape) == 2 and shape[1] > 1:
+        warnings.warn(
+            "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
+            "DenoisingAutoencoder is fitted to clean rows and corrupts them itself.",
+            stacklevel=5,  # where fit was called
+        )

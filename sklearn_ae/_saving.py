@@ -4,8 +4,6 @@ That is what pickle, joblib, cloudpickle and skops save: no objects of torch or 
 that depends on a device, and nothing that only training needs.
 """
 
-import copy
-import pickle
 import zlib
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +13,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
+from ._callbacks import strip_training_state
 from ._model import OUT_OF_MEMORY, Model, is_out_of_memory
 from ._networks import Architecture, LinearPath, make_coders
 from ._plan import Plan, resolve_device
@@ -163,28 +162,6 @@ def convert_to_tensors(tree, copy=True):
     return torch.from_numpy(tree.copy()) if copy else convert_to_tensor(tree)
 
 
-def strip_training_state(net_params):
-    """Return `net_params` with the callbacks as they were before training.
-
-    In training skorch's callbacks get attributes whose names end in "_", an optimizer for example.
-    """
-    if not net_params or not isinstance(net_params.get("callbacks"), list | tuple):
-        return net_params
-    return {**net_params, "callbacks": [strip_callback(c) for c in net_params["callbacks"]]}
-
-
-def strip_callback(callback):
-    """Return a callback, or a pair of its name and it, without the attributes of training."""
-    if isinstance(callback, tuple):
-        return *callback[:-1], strip_callback(callback[-1])
-    if isinstance(callback, type) or not hasattr(callback, "__dict__"):
-        return callback
-    bare = copy.copy(callback)
-    for name in [name for name in vars(callback) if name.endswith("_")]:
-        delattr(bare, name)
-    return bare
-
-
 def seal_state(state):
     """Return the state of an estimator with its format and checksum."""
     return {**state, "_format_": FORMAT, "_checksum_": compute_checksum(state)}
@@ -246,58 +223,6 @@ def iterate_bytes(tree):
         yield from iterate_bytes([tree.args, tree.keywords])
     elif type(tree).__module__.startswith(f"{__package__}."):
         yield from iterate_bytes(vars(tree))
-
-
-def wrap_callbacks(state):
-    """Return a state in which callbacks of libraries are `SavedCallback`s."""
-    net_params = state["net_params"]
-    if "_model_" not in state or not net_params or "callbacks" not in net_params:
-        return state
-    callbacks = net_params["callbacks"]
-    if isinstance(callbacks, list | tuple):
-        callbacks = [wrap_callback(callback) for callback in callbacks]
-    return {**state, "net_params": {**net_params, "callbacks": callbacks}}
-
-
-def wrap_callback(callback):
-    """Return a `SavedCallback` for a callback of a library, or for a pair of its name and it.
-
-    Those that the user has defined in a script are saved with the estimator as they are.
-    """
-    if isinstance(callback, tuple):
-        return *callback[:-1], wrap_callback(callback[-1])
-    kind = callback if isinstance(callback, type) else type(callback)
-    if isinstance(callback, MissingCallback) or kind.__module__ == "__main__":
-        return callback
-    try:
-        return SavedCallback(pickle.dumps(callback), f"{kind.__module__}.{kind.__qualname__}")
-    except Exception:  # only cloudpickle can save it, which is then at work
-        return callback
-
-
-class SavedCallback:
-    """A callback inside of a pickle, which loads without the package of the callback."""
-
-    def __init__(self, data, name):
-        self.data, self.name = data, name
-
-    def __reduce__(self):
-        return load_callback, (self.data, self.name)
-
-
-class MissingCallback(SavedCallback):
-    """A callback that could not be loaded, because its package is missing here."""
-
-    def __repr__(self):
-        return f"<{self.name}, which could not be imported>"
-
-
-def load_callback(data, name):
-    """Return the callback that was pickled, or a `MissingCallback` in its place."""
-    try:
-        return pickle.loads(data)
-    except (ImportError, AttributeError):
-        return MissingCallback(data, name)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Inference, scores, parameters and their errors."""
 
+import pickle
 import tracemalloc
 import warnings
 
@@ -397,7 +398,9 @@ def test_device_that_is_not_there(X):
 
 
 def test_unknown_net_param(X):
-    with pytest.raises(ValueError, match=r"unexpected argument\(s\) callback"):
+    with pytest.raises(
+        ValueError, match=r"'callback', which would have no effect.*may set 'callbacks'"
+    ):
         quick(net_params={"callback": []}).fit(X)
 
 
@@ -478,7 +481,7 @@ def test_a_network_is_not_trained_further_as_another(unit_X, name, value, method
 
 
 def test_clip_follows_what_was_seen(X):
-    autoencoder = quick(10, clip=True).partial_fit(X).partial_fit(100 * X)
+    autoencoder = quick(5, clip=True).partial_fit(X).partial_fit(100 * X)
     assert np.abs(autoencoder.reconstruct(100 * X)).max() > np.abs(X).max()
     assert_array_equal(autoencoder._model_.units.high, np.maximum(X, 100 * X).max(axis=0))
 
@@ -648,3 +651,67 @@ def test_keys_of_net_params(X):
 def test_share_of_variance_without_a_linear_start(X):
     fitted = quick(0.8, linear_start=False).fit(X)
     assert fitted.n_components_ == PCA(0.8).fit(X).n_components_
+
+
+# ------------------------------------------------------------------ X against the parameters
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize(
+    ("activation", "low", "high", "bounds"),
+    [
+        ("logistic", 0, 255, "from 0 to 1"),
+        ("logistic", -0.1, 0.9, "from 0 to 1"),
+        ("tanh", -1, 1.01, "from -1 to 1"),
+        ("relu", -1e-3, 5, "from 0 to inf"),
+    ],
+)
+def test_an_output_that_cannot_reach_X_is_refused(estimator, activation, low, high, bounds, method):
+    X = np.random.RandomState(0).uniform(size=(40, 5))
+    X = (X - X.min()) / (X.max() - X.min())
+    params = {"output_activation": activation, "max_epochs": 1, "hidden_layer_sizes": (4,)}
+    fitted = getattr(estimator(2, **params), method)(X)
+    codes = fitted.transform(X)
+    with pytest.raises(ValueError, match=f"returns values {bounds}, but X has values from {low:g}"):
+        getattr(fitted, method)(low + (high - low) * X)
+    assert_array_equal(fitted.transform(X), codes)
+
+
+@pytest.mark.parametrize(("n_channels", "length"), [(1, 40), (2, 20), (8, 5), (5, 3)])
+def test_signals_of_any_number_of_channels(n_channels, length):
+    X = np.random.RandomState(0).normal(size=(50, n_channels * length))
+    for image_shape in ((n_channels, 1, length), (n_channels, 1, -1)):
+        fitted = quick(2, conv_filters=(4,), image_shape=image_shape, max_epochs=1).fit(X)
+        assert fitted.reconstruct(X).shape == X.shape
+
+
+def test_a_first_chunk_of_few_rows_is_warned_of(digits):
+    with pytest.warns(UserWarning, match=r"has 20 rows.*at least 40 rows") as caught:
+        autoencoder = quick(4).partial_fit(digits[0][:20])
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        autoencoder.partial_fit(digits[0][:5])  # not the first
+        quick(4).partial_fit(digits[0][:40])
+        quick(4).fit(digits[0][:20])
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_a_y_with_the_shape_of_X_is_warned_of(X, estimator, method):
+    autoencoder = estimator(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="y has the shape of X and is ignored"):
+        getattr(autoencoder, method)(X, X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for y in (None, X[:, 0], X[:, :2], list(range(len(X)))):
+            getattr(autoencoder, method)(X, y)
+        getattr(estimator(1, max_epochs=1), method)(X[:, :1], X[:, :1])  # a column of targets
+
+
+def test_device_as_torch_has_it(X):
+    fitted = quick(device=torch.device("cpu")).fit(X)
+    assert_array_equal(fitted.transform(X), quick(device="cpu").fit(X).transform(X))
+    assert fitted.get_params()["device"] == torch.device("cpu")
+    assert pickle.loads(pickle.dumps(fitted)).device == "cpu"

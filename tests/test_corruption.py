@@ -213,7 +213,8 @@ def test_pictures_need_not_be_square():
     ("make", "message"),
     [
         (lambda: Grayscale((1, 8, 8)), r"3 channels.*\(channels, height, width\)"),
-        (lambda: Grayscale((8, 8, 3)), r"3 channels"),
+        (lambda: Grayscale((8, 8, 3)), "Channels come first"),
+        (lambda: Downscale((8, 8, 3), 2), "Channels come first"),
         (lambda: Grayscale(64), "image_shape must be three ints"),
         (lambda: Grayscale((3, 8)), "image_shape must be three ints"),
         (lambda: Downscale((3, 8, 0), 2), "image_shape must be three ints"),

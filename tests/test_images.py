@@ -16,6 +16,10 @@ from sklearn_ae._images import check_image_shape
         ((-1, 8, 8), 192, {}, (3, 8, 8)),
         ((8, 8), 64, {"may_omit_channels": True}, (1, 8, 8)),
         ((8, -1), 64, {"may_omit_channels": True}, (1, 8, 8)),
+        ((2, 1, 4), 8, {}, (2, 1, 4)),  # a signal of two channels
+        ((5, 1, -1), 15, {}, (5, 1, 3)),
+        ((3, 8, 4), 96, {}, (3, 8, 4)),
+        ((8, 4, 5), 160, {}, (8, 4, 5)),
         ((3, 2, 2), 12, {"n_channels": (1, 3)}, (3, 2, 2)),
     ],
 )
@@ -40,6 +44,9 @@ def test_shapes_that_are_right(image_shape, n_features, options, expected):
         ((1, -1, 100), 64, {}, "does not multiply"),
         ((8, 9), 64, {"may_omit_channels": True}, "does not multiply"),
         (8, 64, {"may_omit_channels": True}, r"\(height, width\) or \(channels"),
+        ((28, 28, 1), 784, {}, r"looks like \(height, width, channels\).*here: \(1, 28, 28\)"),
+        ((32, 32, 3), None, {}, r"Channels come first here: \(3, 32, 32\)"),
+        ((32, -1, 4), 32 * 24 * 4, {}, r"Channels come first here: \(4, 32, 24\)"),
         ((2, 4, 8), 64, {"n_channels": (1, 3)}, "has 2 channels.*1 or 3.*Channels come first"),
     ],
 )

@@ -13,16 +13,8 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {
-            "_compat",
-            "_images",
-            "_isolation",
-            "_losses",
-            "_moments",
-            "_random",
-            "_ranks",
-            "_evidence",
-        },
+        {"_callbacks", "_compat", "_evidence", "_images", "_isolation", "_losses"},
+        {"_moments", "_random", "_ranks"},
         {"_batches", "_mapped_file", "_sparse_batch"},
         {"_rows", "_units"},
         {"_networks", "corruption"},
@@ -113,8 +105,8 @@ def test_private_names_of_other_libraries_are_in_one_place(path):
         assert not used
 
 
-def run(code):
-    return run_python("-W", "error", "-c", code).strip()
+def run(code, *options):
+    return run_python(*options, "-W", "error", "-c", code).strip()
 
 
 @pytest.mark.slow
@@ -130,6 +122,21 @@ def test_import_brings_nothing_that_the_dependencies_do_not():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_without_docstrings_the_error_says_why():
+    assert run("import sklearn_ae; print('fine')", "-O") == "fine"
+    printed = """
+try:
+    import sklearn_ae
+except ImportError as error:
+    print(error)
+"""
+    # a later skorch may do without docstrings
+    assert run(printed, "-OO") == "" or "Run python -O in place of python -OO" in run(
+        printed, "-OO"
+    )
+
+
 def test_public_names():
     assert sklearn_ae.__all__ == ["AutoencoderTransformer", "DenoisingAutoencoder"]
     assert run("from sklearn_ae import *; print(DenoisingAutoencoder.__name__)") == (

@@ -493,7 +493,7 @@ def test_the_shape_of_images_is_the_estimators(digits):
         ((8, 9), "does not multiply to .* n_features=64"),
         ((8,), r"must be .*\(height, width\) or .* 64"),
         ((1, -1, -1), "must be .* 64"),
-        ((2, 8, 4), "has 2 channels.*1 or 3"),
+        ((2, 4, 8), "has 2 channels.*1 or 3"),
         ((64, 1, 1), "has 64 channels.*1 or 3"),
     ],
 )

@@ -1,5 +1,6 @@
 """Coders alone, and in the estimators: dense, convolutional and custom ones."""
 
+import copy
 import functools
 import math
 import pickle
@@ -451,6 +452,65 @@ def test_a_module_that_is_in_use_is_refused(digits, name):
     with pytest.raises(ValueError, match="must return a new network each time"):
         clone(autoencoder).fit(digits[0])
     assert_array_equal(autoencoder.transform(digits[1]), codes)
+
+
+def make_layer_on(weight):
+    layer = nn.Linear(64, 8)
+    layer.weight = weight if isinstance(weight, nn.Parameter) else nn.Parameter(weight)
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("shared", "make_layer", "part"),
+    [
+        (nn.Linear(64, 8), lambda layer: layer, "the module '0'"),
+        (nn.Linear(64, 8), lambda layer: nn.Sequential(nn.Sequential(layer)), "the module '0.0.0'"),
+        (nn.Linear(64, 8), lambda layer: make_layer_on(layer.weight), "the tensor '0.weight'"),
+        (torch.zeros(8, 64), make_layer_on, "the tensor '0.weight'"),
+        (torch.zeros(8, 64), lambda matrix: make_layer_on(matrix[:]), "the tensor '0.weight'"),
+        (
+            nn.BatchNorm1d(8),
+            lambda layer: nn.Sequential(nn.Linear(64, 8), layer),
+            "the module '0.1'",
+        ),
+    ],
+)
+def test_a_part_that_two_networks_share_is_refused(digits, shared, make_layer, part):
+    def encoder(n_in, n_out):
+        return nn.Sequential(make_layer(shared), nn.Linear(8, n_out))
+
+    def copying(n_in, n_out):  # the remedy
+        return copy.deepcopy(encoder(n_in, n_out))
+
+    for _ in range(2):
+        AutoencoderTransformer(3, encoder=copying, max_epochs=1).fit(digits[0])
+    first = AutoencoderTransformer(3, encoder=encoder, max_epochs=1).fit(digits[0])
+    codes = first.transform(digits[1])
+    with pytest.raises(ValueError, match=rf"{part} is part of another.*copy\.deepcopy") as caught:
+        AutoencoderTransformer(3, encoder=encoder, max_epochs=1).fit(digits[0])
+    assert "encoder=" in str(caught.value)
+    assert_array_equal(first.transform(digits[1]), codes)
+
+
+def test_encoder_and_decoder_share_nothing(digits):
+    made = []
+
+    def encoder(n_in, n_out):
+        made.append(nn.Linear(n_in, n_out))
+        return made[-1]
+
+    def decoder(n_in, n_out):
+        layer = nn.Linear(n_in, n_out)
+        layer.weight = nn.Parameter(made[-1].weight.t())
+        return layer
+
+    with pytest.raises(ValueError, match="the tensor 'weight' is part of another"):
+        AutoencoderTransformer(3, encoder=encoder, decoder=decoder).fit(digits[0])
+
+
+def test_addresses_of_networks_that_are_gone_are_free(digits):
+    for _ in range(20):
+        AutoencoderTransformer(3, encoder=nn.Linear, max_epochs=0).fit(digits[0])
 
 
 def frozen(n_in, n_out):

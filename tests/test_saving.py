@@ -2,9 +2,11 @@
 
 import copy
 import functools
+import importlib
 import io
 import pickle
 import re
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -208,6 +210,70 @@ def test_callbacks_are_saved_as_before_training():
     assert (name, saved.policy, hasattr(saved, "lr_scheduler_")) == ("rate", "StepLR", False)
     loaded.partial_fit(X)
     assert hasattr(callbacks[0][1], "lr_scheduler_")  # a user's own object is left as it is
+
+
+LIBRARY = """
+from skorch.callbacks import Callback
+
+class Logger(Callback):
+    def __init__(self, project):
+        self.project = project
+"""
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib", "cloudpickle", "deepcopy"])
+@pytest.mark.parametrize("is_pair", [False, True])
+def test_what_was_fitted_loads_without_the_package_of_a_callback(
+    way, is_pair, tmp_path, monkeypatch
+):
+    (tmp_path / "some_logging_library.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(tmp_path)
+    logger = importlib.import_module("some_logging_library").Logger("mine")
+    callbacks = [("log", logger) if is_pair else logger, EpochTimer]
+    original = AutoencoderTransformer(4, net_params={"callbacks": callbacks}, **KWARGS).fit(X)
+    with_library = WAYS[way](original)
+    first = with_library.net_params["callbacks"][0]
+    assert (first[1] if is_pair else first).project == "mine"
+    data = pickle.dumps(original)
+
+    monkeypatch.undo()
+    sys.modules.pop("some_logging_library")
+    loaded = WAYS[way](pickle.loads(data)) if way != "skops" else pickle.loads(data)
+    assert_array_equal(loaded.transform(X), original.transform(X))
+    assert "some_logging_library.Logger" in repr(loaded.net_params)
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(ImportError, match=r"some_logging_library\.Logger"):
+            getattr(loaded, method)(X)
+    loaded.set_params(net_params=None).partial_fit(X)
+
+    # and where the library is there again, so is the callback
+    monkeypatch.syspath_prepend(tmp_path)
+    again = pickle.loads(pickle.dumps(pickle.loads(data)))
+    assert again.partial_fit(X).n_iter_ == original.n_iter_ + 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"linear_start": True, "output_activation": "tanh"},
+        {"optimizer": "rmsprop"},
+        {"net_params": {"learning_rate": 1}},
+        {"verbose": "no"},
+        {"n_components": -1, "hidden_layer_sizes": "many"},
+        {"device": "nowhere"},
+        {"image_shape": 3, "conv_filters": (4,)},
+        {"random_state": "seed", "batch_size": 0, "max_epochs": None},
+    ],
+)
+@pytest.mark.parametrize("way", ["pickle", "skops"])
+def test_wrong_parameters_that_were_set_later_do_not_block_loading(way, params):
+    original = AutoencoderTransformer(4, **KWARGS).fit(X)
+    codes = original.transform(X)
+    loaded = WAYS[way](original.set_params(**params))
+    assert_array_equal(loaded.transform(X), codes)
+    with pytest.raises((ValueError, TypeError)):
+        loaded.fit(X)
+    assert_array_equal(loaded.transform(X), codes)
 
 
 def test_parameters_that_were_set_later_do_not_change_what_was_fitted():

@@ -1,3 +1,4 @@
+import inspect
 import pickle
 import signal
 
@@ -14,6 +15,7 @@ from zoo import BY_HAND, quick, standardize, train_by_hand
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._batches import Batches, FixedBatches, fetch_ahead
 from sklearn_ae._evidence import KeptEpoch, are_clearly_lower
+from sklearn_ae._plan import OWN_NET_PARAMS, UNUSED_NET_PARAMS
 from sklearn_ae._training import AutoencoderNet, compute_learning_rates
 from sklearn_ae.corruption import GaussianNoise
 
@@ -414,6 +416,49 @@ def test_batch_hooks_change_nothing(X):
     assert watched.loss_curve_ == plain.loss_curve_
     assert watched.validation_loss_curve_ == plain.validation_loss_curve_
     np.testing.assert_array_equal(watched.transform(X), plain.transform(X))
+
+
+SCHEDULER = skorch.callbacks.LRScheduler("StepLR", step_size=1)
+
+
+@pytest.mark.parametrize(
+    ("net_params", "message"),
+    [
+        ({"optimizer__lr": 1e-9}, "use the parameter 'learning_rate'"),
+        ({"optimizer__weight_decay": 1}, "use the parameter 'weight_decay'"),
+        ({"optimizer__learning_rate": 1}, "Adam has no option 'learning_rate'.*'betas'"),
+        ({"callbacks": [SCHEDULER]}, "LRScheduler.*no effect.*Use schedule='constant'"),
+        ({"callbacks": [("rate", SCHEDULER)]}, "LRScheduler.*no effect"),
+        ({"callbacks": (skorch.callbacks.LRScheduler,)}, "LRScheduler.*no effect"),
+        ({"compile": True}, "'compile', which would have no effect.*cannot be copied"),
+        ({"compile__mode": "default"}, "'compile__mode', which would have no effect"),
+        ({"dataset": list}, "'dataset', which would have no effect"),
+        ({"dataset__length": 3}, "'dataset__length', which would have no effect"),
+        ({"predict_nonlinearity": None}, "no effect: reconstruct"),
+        ({"use_caching": False}, "no effect: set it for a callback"),
+        ({"torch_load_kwargs": {}}, "no effect: save and load the estimator"),
+        ({"gradient_clip": 1}, "NeuralNet has no such parameter.*'callbacks'"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_settings_without_effect_are_errors_before_training(X, net_params, message, method):
+    with pytest.raises(ValueError, match=message):
+        getattr(quick(net_params=net_params), method)(X)
+
+
+def test_every_parameter_of_skorch_is_judged():
+    """A later skorch may have more."""
+    names = set(inspect.signature(skorch.NeuralNet).parameters) - {"kwargs"}
+    assert names - {"callbacks"} <= OWN_NET_PARAMS.keys() | UNUSED_NET_PARAMS.keys()
+
+
+def test_a_scheduler_sets_a_constant_rate(X):
+    how = {"schedule": "constant", "early_stopping": False}
+    plain = quick(**how).fit(X)
+    stopped = skorch.callbacks.LRScheduler("StepLR", step_size=1, gamma=1e-9)
+    scheduled = quick(net_params={"callbacks": [stopped]}, **how).fit(X)
+    assert scheduled.loss_curve_[0] == plain.loss_curve_[0]
+    assert scheduled.loss_curve_[-1] != plain.loss_curve_[-1]
 
 
 def test_optimizer_options_by_net_params(X):

@@ -61,7 +61,7 @@ ESTIMATORS = {
     ),
 }
 # What takes no other numbers than those in [0, 1], and what holds code that a user wrote.
-NEEDS_UNIT_INTERVAL = {"cross-entropy"}
+NEEDS_UNIT_INTERVAL = {"cross-entropy", "squashed"}
 HAS_CUSTOM_CODE = {"custom", "denoising, custom decoder"}
 TAKES_ANY_NUMBERS = [name for name in ESTIMATORS if name not in NEEDS_UNIT_INTERVAL]
 

@@ -1,0 +1,77 @@
+"""After a fork there is a result: OpenMP's threads do not survive it."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from zoo import run_python
+
+from sklearn_ae import AutoencoderTransformer
+
+pytestmark = pytest.mark.slow
+
+SERVE = """
+import multiprocessing, pickle, sys
+import numpy as np
+import torch
+
+torch.set_num_threads(2)
+X = np.random.default_rng(0).normal(size=(3000, 200)).astype(np.float32)
+with open(sys.argv[1], "rb") as file:
+    estimator = pickle.load(file)
+if sys.argv[2] == "warm":  # OpenMP has started its threads
+    torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+expected = estimator.transform(X)
+
+
+def work(method):
+    if method == "fit":
+        return estimator.set_params(max_epochs=1).fit(X).transform(X)
+    if method == "partial_fit":
+        return estimator.partial_fit(X).transform(X)
+    return getattr(estimator, method)(X)
+
+
+methods = ["transform", "reconstruct", "score", "fit", "partial_fit"]
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = dict(zip(methods, pool.map_async(work, methods, chunksize=1).get(timeout=60)))
+assert np.allclose(found["transform"], expected, rtol=1e-4, atol=1e-4)
+assert found["reconstruct"].shape == X.shape
+assert found["fit"].shape == found["partial_fit"].shape == expected.shape
+assert torch.get_num_threads() == 2
+print("done")
+"""
+
+SEARCH = """
+import numpy as np
+import torch
+from joblib import parallel_backend
+from sklearn.model_selection import GridSearchCV
+from sklearn_ae import AutoencoderTransformer
+
+X = np.random.default_rng(0).normal(size=(300, 20))
+AutoencoderTransformer(2, max_epochs=2).fit(X).transform(X)
+torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+search = GridSearchCV(AutoencoderTransformer(max_epochs=2), {"n_components": [2, 3]}, cv=2)
+with parallel_backend("multiprocessing", n_jobs=2):
+    print(search.fit(X).best_params_)
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "estimator.pickle"
+    X = np.random.default_rng(0).normal(size=(300, 200)).astype(np.float32)
+    path.write_bytes(pickle.dumps(AutoencoderTransformer(4, max_epochs=1).fit(X)))
+    return path
+
+
+@pytest.mark.parametrize("how", ["cold", "warm"])
+def test_workers_of_a_preloaded_server_answer(saved, how):
+    env = {**os.environ, "OMP_NUM_THREADS": "2"}
+    assert run_python("-c", SERVE, str(saved), how, env=env, timeout=120) == "done\n"
+
+
+def test_searches_in_forked_processes():
+    assert "n_components" in run_python("-c", SEARCH, timeout=120)

@@ -1,0 +1,81 @@
+"""`net_`: what users of skorch do with a fitted net."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from skorch.callbacks import EpochScoring
+from zoo import ESTIMATORS, make_estimator, quick, scale_to_unit_interval
+
+from sklearn_ae import AutoencoderTransformer
+
+
+@pytest.fixture(params=ESTIMATORS)
+def fitted(request, X):
+    return make_estimator(request.param, 3, max_epochs=1).fit(scale_to_unit_interval(X))
+
+
+def test_predictions_are_reconstructions_in_units_of_X(fitted, X):
+    X = scale_to_unit_interval(X)
+    expected = fitted.set_params(clip=False).reconstruct(X)
+    net = fitted.net_
+    for rows in (X, X.tolist(), pd.DataFrame(X), sparse.csr_array(X), torch.tensor(X)):
+        assert_allclose(net.predict(rows), expected, rtol=1e-5, atol=1e-6)
+    assert_array_equal(net.predict_proba(X), net.predict(X))
+    assert_allclose(net.forward(X), expected, rtol=1e-5, atol=1e-6)
+    assert_allclose(torch.cat(list(net.forward_iter(X))), expected, rtol=1e-5, atol=1e-6)
+    assert not fitted.net_.module_.training
+
+
+def test_a_loaded_net_predicts(fitted, X):
+    X = scale_to_unit_interval(X)
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(loaded.net_.predict(X), fitted.net_.predict(X))
+
+
+def test_inference_has_a_gradient(X):
+    net = quick().fit(X).net_
+    rows = torch.tensor(X, requires_grad=True)
+    restored = net.infer(rows)
+    restored.sum().backward()
+    assert restored.dtype == torch.float64
+    assert rows.grad.abs().sum() > 0
+    with torch.no_grad():
+        assert not net.infer(rows).requires_grad
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_net_does_not_train_by_itself(X, method):
+    fitted = quick().fit(X)
+    codes = fitted.transform(X)
+    with pytest.raises(TypeError, match=rf"Call {method} of the estimator"):
+        getattr(fitted.net_, method)(X)
+    assert_array_equal(fitted.transform(X), codes)
+
+
+def test_another_number_of_features(X):
+    with pytest.raises(ValueError, match="X has 9 features, but net_ expects 10"):
+        quick().fit(X).net_.predict(X[:, :9])
+
+
+def test_weights_history_and_parameters(X, tmp_path):
+    fitted, other = quick().fit(X), quick(random_state=1).fit(X)
+    fitted.net_.save_params(f_params=tmp_path / "weights.pt")
+    other.net_.load_params(f_params=tmp_path / "weights.pt")
+    assert_array_equal(other.transform(X), fitted.transform(X))
+    assert len(fitted.net_.history) == fitted.n_iter_
+    assert fitted.net_.get_params()["criterion__name"] == "squared_error"
+
+
+def test_scores_of_callbacks_see_the_rows_of_training(X):
+    def mean_square(net, dataset, y=None):
+        return float(np.square(net.predict(dataset)).mean())
+
+    scoring = EpochScoring(mean_square, name="size", use_caching=False)
+    fitted = AutoencoderTransformer(3, max_epochs=2, net_params={"callbacks": [scoring]}).fit(X)
+    sizes = fitted.net_.history[:, "size"]
+    assert np.all(np.array(sizes) < 2)  # outputs are standardised, as the dataset is
