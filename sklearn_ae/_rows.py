@@ -78,7 +78,7 @@ def check_table(estimator, X, reset, min_rows=1):
     they are sliced: of those it sees a stand-in. It sets or checks, as `reset` says, number and
     names of features of the estimator.
     """
-    X = compute_lengths(convert_categories(drop_gradients(X)))
+    X = compute_lengths(convert_categories(read_interface(drop_gradients(X))))
     on_disk = is_sliced_on_disk(X)
     with raise_overflow_as_value_error():
         table = validate_data(
@@ -99,6 +99,15 @@ def check_table(estimator, X, reset, min_rows=1):
 def drop_gradients(X):
     """Return a tensor without its gradients, and anything else as it is."""
     return X.detach() if isinstance(X, torch.Tensor) else X
+
+
+def read_interface(X):
+    """Return what NumPy's older protocol makes an array as one, and anything else as it is.
+
+    scikit-learn would convert it, too, but not find the number of its features.
+    """
+    needs_it = hasattr(X, "__array_interface__") and not hasattr(X, "shape")
+    return np.asarray(X) if needs_it else X
 
 
 def convert_categories(X):
@@ -345,12 +354,12 @@ def convert_to_dense(rows):
 
 
 def convert_to_tensor(array, copy=True):
-    """Return an array as a tensor that shares its memory.
+    """Return an array as a tensor that shares its memory, unless it is sparse.
 
     With `copy` a NumPy array that is not in C order is copied into it.
     """
     if isinstance(array, torch.Tensor):
-        return array.detach()
+        return array.detach().to_dense()
     if isinstance(array, np.ndarray) and copy:
         array = np.ascontiguousarray(array)
     try:  # unlike from_numpy, it takes read-only arrays without a warning
