@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn import config_context
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
 from sklearn.utils.validation import assert_all_finite, validate_data
@@ -21,6 +22,9 @@ from ._sparse_batch import MAX_DENSITY, SparseBatch
 # Entries of the largest array that is made of a part of a table.
 PART_ENTRIES = 2**20
 
+# Booleans, signed and unsigned integers, and floats, as NumPy calls them.
+NUMERIC_KINDS = "biuf"
+
 # float32 does not hold all numbers of these.
 WIDE_DTYPES = (torch.float64, torch.int32, torch.int64)
 
@@ -28,10 +32,13 @@ WIDE_DTYPES = (torch.float64, torch.int32, torch.int64)
 def is_sliced_on_disk(X):
     """Tell whether X is a numeric array that reads from its file what it is sliced at.
 
-    The arrays of h5py and zarr do; `numpy.asarray` would read them as a whole.
+    The arrays of h5py and zarr do, as do AnnData's backed ones; Dask's compute what they are
+    sliced at. `numpy.asarray` would read them as a whole.
     """
     return (
-        all(hasattr(X, name) for name in ("shape", "ndim", "dtype", "__getitem__"))
+        isinstance(getattr(X, "dtype", None), np.dtype)  # not so for extension arrays of pandas
+        and isinstance(getattr(X, "shape", None), tuple)
+        and hasattr(X, "__getitem__")
         and not isinstance(X, np.ndarray | np.generic)
         and not is_array_api(X)
         and not hasattr(X, "iloc")
@@ -41,47 +48,100 @@ def is_sliced_on_disk(X):
 
 
 def is_numeric(X):
-    """Tell whether X, an array or data frame, has a numeric dtype, which is then kept."""
+    """Tell whether X, an array or data frame, has numeric dtypes only, which are then kept.
+
+    Frames of other libraries than pandas, and those that imitate it, become floats as in PCA.
+    """
     if is_array_api(X):
         return True
-    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
-    return all(getattr(dtype, "kind", "O") in "biuf" for dtype in dtypes)
+    dtypes = list_column_dtypes(X) or [getattr(X, "dtype", None)]
+    return all(get_kind(dtype) in NUMERIC_KINDS for dtype in dtypes)
 
 
-def convert_categories(X):
-    """Return a pandas frame with its numeric categories as floats, a tensor without gradients.
+def list_column_dtypes(X):
+    """Return the dtypes of the columns of a data frame like those of pandas, else no dtypes."""
+    try:
+        return list(X.dtypes)
+    except (AttributeError, TypeError):  # in a series it is one dtype
+        return []
 
-    Anything else is returned as it is. pandas itself casts a missing category to an integer.
-    """
-    if isinstance(X, torch.Tensor):
-        return X.detach()
-    if not (hasattr(X, "iloc") and hasattr(X, "dtypes") and hasattr(X, "columns")):
-        return X
-    kinds = [getattr(getattr(dtype, "categories", None), "dtype", None) for dtype in X.dtypes]
-    is_number = [getattr(kind, "kind", "O") in "biuf" for kind in kinds]
-    return X.astype(dict.fromkeys(X.columns[is_number], float)) if any(is_number) else X
+
+def get_kind(dtype):
+    """Return the letter for the kind of a dtype of NumPy or pandas, of anything else "O"."""
+    kind = getattr(dtype, "kind", "O")
+    return kind if isinstance(kind, str) else "O"  # Dask's delayed objects have any attribute
 
 
 def check_table(estimator, X, reset, min_rows=1):
     """Return X as a table that `make_rows` takes, not yet seen to be finite.
 
-    It sets or checks, as `reset` says, number and names of features of the estimator.
+    scikit-learn reads every container, as it does for its PCA, except arrays that are read where
+    they are sliced: of those it sees a stand-in. It sets or checks, as `reset` says, number and
+    names of features of the estimator.
     """
-    X = convert_categories(X)
+    X = compute_lengths(convert_categories(read_interface(drop_gradients(X))))
     on_disk = is_sliced_on_disk(X)
-    # only the shape of an array on disk is checked: an array without memory stands for it
-    table = np.broadcast_to(np.zeros((), X.dtype), X.shape) if on_disk else X
     with raise_overflow_as_value_error():
         table = validate_data(
             estimator,
-            table,
+            make_stand_in(X) if on_disk else X,
             accept_sparse="csr",
             dtype="numeric" if is_numeric(X) else [np.float64, np.float32],
             ensure_all_finite=False,
             ensure_min_samples=min_rows,
             reset=reset,
         )
+    # scikit-learn finds complex numbers in NumPy's arrays only
+    if is_array_api(table) and "complex" in str(table.dtype):
+        raise ValueError(f"Complex data not supported\n{table}\n")
     return X if on_disk else table
+
+
+def drop_gradients(X):
+    """Return a tensor without its gradients, and anything else as it is."""
+    return X.detach() if isinstance(X, torch.Tensor) else X
+
+
+def read_interface(X):
+    """Return what NumPy's older protocol makes an array as one, and anything else as it is.
+
+    scikit-learn would convert it, too, but not find the number of its features.
+    """
+    needs_it = hasattr(X, "__array_interface__") and not hasattr(X, "shape")
+    return np.asarray(X) if needs_it else X
+
+
+def convert_categories(X):
+    """Return a pandas frame with its numeric categories as floats, and anything else as it is.
+
+    pandas itself casts a missing category to an integer.
+    """
+    kinds = [getattr(dtype, "categories", None) for dtype in list_column_dtypes(X)]
+    kinds = [get_kind(getattr(categories, "dtype", None)) for categories in kinds]
+    is_number = [kind in NUMERIC_KINDS for kind in kinds]
+    return X.astype(dict.fromkeys(X.columns[is_number], float)) if any(is_number) else X
+
+
+def compute_lengths(X):
+    """Return a Dask array whose lengths are known, and anything else as it is.
+
+    After a selection by a mask, for example, they are not: all blocks are computed once.
+    """
+    if not is_sliced_on_disk(X) or not hasattr(X, "compute_chunk_sizes"):
+        return X
+    # Dask sets the lengths in place
+    return X.copy().compute_chunk_sizes() if any(map(math.isnan, X.shape)) else X
+
+
+def make_stand_in(X):
+    """Return a cheap array to check in place of an array on disk.
+
+    A table is represented by one of its shape and dtype without memory, anything else by a few
+    of its numbers, which scikit-learn's error then shows.
+    """
+    if len(X.shape) == 2:
+        return np.broadcast_to(np.zeros((), X.dtype), X.shape)
+    return np.asarray(X[:3] if len(X.shape) else X[()])
 
 
 def make_rows(X, device="cpu", estimator_name=None):
@@ -200,10 +260,10 @@ class SlicedRows(Rows):
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
         if isinstance(index, slice):
-            rows = np.asarray(self.X[index])
+            rows = convert_to_dense(self.X[index])
         else:  # HDF5 takes indices in order, each once
             index, where = np.unique(index.cpu().numpy(), return_inverse=True)
-            rows = np.asarray(self.X[index])[where]
+            rows = convert_to_dense(self.X[index])[where]
         return self.cast(rows)
 
 
@@ -273,19 +333,34 @@ def raise_overflow_as_value_error():
 
 
 def check_finite(values, estimator_name):
-    """Raise scikit-learn's error about X if an array or tensor is not finite."""
+    """Raise scikit-learn's error about X if an array or tensor is not finite.
+
+    Also under `assume_finite`, which saves scikit-learn a pass over X. Here it would save none,
+    and hide which numbers are wrong.
+    """
     values = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
-    with np.errstate(invalid="ignore"):  # infinities of both signs in one sum
+    # infinities of both signs may be in one sum
+    with np.errstate(invalid="ignore"), config_context(assume_finite=False):
         assert_all_finite(values, input_name="X", estimator_name=estimator_name)
 
 
+def convert_to_dense(rows):
+    """Return rows that were sliced from an array as a NumPy array, also if they are sparse.
+
+    They are where AnnData is backed by a sparse file, and where the blocks of Dask are sparse.
+    """
+    rows = rows if issparse(rows) else np.asarray(rows)
+    rows = rows.item() if rows.ndim == 0 else rows  # NumPy wraps a sparse matrix of Dask's
+    return rows.toarray() if issparse(rows) else rows
+
+
 def convert_to_tensor(array, copy=True):
-    """Return an array as a tensor that shares its memory.
+    """Return an array as a tensor that shares its memory, unless it is sparse.
 
     With `copy` a NumPy array that is not in C order is copied into it.
     """
     if isinstance(array, torch.Tensor):
-        return array.detach()
+        return array.detach().to_dense()
     if isinstance(array, np.ndarray) and copy:
         array = np.ascontiguousarray(array)
     try:  # unlike from_numpy, it takes read-only arrays without a warning
