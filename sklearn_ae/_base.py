@@ -15,7 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import StandardizedRows
-from ._callbacks import wrap_callbacks
+from ._callbacks import check_callbacks, wrap_callbacks
 from ._compat import check_same_namespace, fit_context, get_namespace, open_callback_context
 from ._evidence import make_split
 from ._isolation import isolate_torch
@@ -62,7 +62,6 @@ class BaseAutoencoder(
     # ------------------------------------------------------------------ training
 
     @fit_context(prefer_skip_nested_validation=True)
-    @isolate_torch()
     def fit(self, X, y=None):
         """Fit the autoencoder to X.
 
@@ -95,7 +94,7 @@ class BaseAutoencoder(
         """
         warn_of_pairs(X, y)
         continues = self.warm_start and self._is_fitted()
-        with restore_on_error(self, trains_on=continues):
+        with restore_on_error(self, trains_on=continues), isolate_torch():
             X, rows, moments, plan, ranks = self._read_table(X, reset=not continues)
             random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
             if continues:
@@ -113,7 +112,6 @@ class BaseAutoencoder(
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    @isolate_torch()
     def partial_fit(self, X, y=None):
         """Train one epoch on a chunk of rows, at a constant learning rate.
 
@@ -141,7 +139,7 @@ class BaseAutoencoder(
         """
         warn_of_pairs(X, y)
         first = not self._is_fitted()
-        with restore_on_error(self, trains_on=not first):
+        with restore_on_error(self, trains_on=not first), isolate_torch():
             X, rows, moments, plan, ranks = self._read_table(X, reset=first)
             lr = plan.learning_rate if plan.schedule == "constant" else plan.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1}
@@ -256,6 +254,7 @@ class BaseAutoencoder(
         """The skorch net; of a loaded estimator it is made when it is first asked for."""
         net = self._get_fitted("_net_")
         if isinstance(net, dict):
+            check_callbacks(self.net_params, self._plan_.schedule)
             device = str(self._model_.get_device())
             how = {"device": device, "keep_start": False, "train_split": None}
             saved, net = net, self._make_net(self._plan_, torch.Generator(), how)

@@ -72,6 +72,8 @@ class Model(nn.Module):
 
     def decode(self, codes, clip=False):
         """Return the rows of X (n, n_features) of codes (n, n_components), seen to be finite."""
+        if not has_finite_sum(codes):  # scikit-learn has not looked under assume_finite
+            check_finite(codes, self.estimator_name)
         outputs = run_padded(self.decoder, codes)
         return check_results(self.units.restore(outputs, clip), "reconstructions")
 

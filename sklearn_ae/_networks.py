@@ -299,13 +299,13 @@ def call_factory(name, factory, n_in, n_out, generator):
         try:
             module = factory(n_in, n_out)
             if isinstance(module, nn.Module):
-                check_network(call, module.float(), n_in, n_out)
+                claim_parts(call, module.float())
+                check_network(call, module, n_in, n_out)
         except Exception as error:
             error.add_note(f"The error came from {call} or from the network that it returned.")
             raise
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} must return a torch.nn.Module; got {module!r}.")
-    claim_parts(call, module)
     return module
 
 
@@ -332,7 +332,8 @@ def claim_parts(call, network):
 
 def get_address(part):
     """Return what tells a module, or the memory of a tensor, from all others."""
-    if isinstance(part, nn.Module) or part.layout != torch.strided or not part.numel():
+    has_memory = not isinstance(part, nn.Module) and not nn.parameter.is_lazy(part)
+    if not has_memory or part.layout != torch.strided or not part.numel():
         return "object", id(part)
     return "memory", part.untyped_storage().data_ptr()
 

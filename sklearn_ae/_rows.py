@@ -409,5 +409,5 @@ def warn_of_pairs(X, y):
         warnings.warn(
             "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
             "DenoisingAutoencoder is fitted to clean rows and corrupts them itself.",
-            stacklevel=5,  # where fit was called
+            stacklevel=4,  # where fit was called
         )

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from ._callbacks import strip_training_state
+from ._callbacks import SavedCallback, strip_training_state
 from ._model import OUT_OF_MEMORY, Model, is_out_of_memory
 from ._networks import Architecture, LinearPath, make_coders
 from ._plan import Plan, resolve_device
@@ -221,6 +221,8 @@ def iterate_bytes(tree):
         yield from iterate_bytes(tree.get_state())
     elif isinstance(tree, partial):
         yield from iterate_bytes([tree.args, tree.keywords])
+    elif isinstance(tree, SavedCallback):  # what was saved as a callback may be missing here
+        return
     elif type(tree).__module__.startswith(f"{__package__}."):
         yield from iterate_bytes(vars(tree))
 

@@ -340,5 +340,5 @@ def warn_of_few_rows(n_rows, n_components):
             f"The first chunk of partial_fit has {n_rows} rows. mean_, scale_ and the start are "
             f"computed from it once and for all: pass at least {n_enough} rows, ten for each "
             "component, drawn at random.",
-            stacklevel=5,  # where partial_fit was called
+            stacklevel=4,  # where partial_fit was called
         )
