@@ -62,7 +62,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     output_activation : {"identity", "logistic", "tanh", "relu"}, default="identity"
         Activation of the output. Unless it is "identity", the network receives and returns X
-        itself: X is neither centred nor scaled, and should lie in the range of the activation.
+        itself: X is neither centred nor scaled, and must lie in the range of the activation.
         For "binary_cross_entropy", "logistic" is the same as "identity".
 
     conv_filters : array-like of int or int, default=()
@@ -74,14 +74,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
     image_shape : array-like of three int or None, default=None
         Channels, height and width of the image that each row of X holds in C order. Required
         with `conv_filters`; also used by the Displays of `sklearn_ae.inspection`. One of the
-        three may be -1 and is then inferred, as in `numpy.reshape`: ``(1, 1, -1)`` is for
-        signals.
+        three may be -1 and is then inferred, as in `numpy.reshape`. Signals have a height of
+        one: ``(channels, 1, length)``. Channels last is an error.
 
     encoder : callable or None, default=None
         Factory of a custom network that replaces the hidden layers and convolutions of the
         encoder: ``encoder(n_features, n_components)`` returns a new `torch.nn.Module` that maps
         float32 tensors of shape (n, n_features) to (n, n_components). Pass a class or a
-        function, not a module instance. The network receives u and plays the part of f: each
+        function, not a module instance; the factory returns a new network each time, with no
+        part that another network has. The network receives u and plays the part of f: each
         of its outputs is multiplied by a trainable factor that starts at zero. Without the
         linear path the network is the whole encoder, followed by `code_activation`. To pickle
         the estimator, the factory must be importable. In threads, fits with custom networks
@@ -161,7 +162,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         and epoch 0 is the previous model. Parameters that shape the network may not change;
         the corruption may.
 
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         Torch device. "auto" is CUDA if available, else the CPU.
 
     precision : {"float32", "bfloat16"}, default="float32"
@@ -184,8 +185,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         1: a progress bar over the epochs. 2: one line per epoch.
 
     net_params : dict or None, default=None
-        Further parameters of `skorch.NeuralNet`, such as ``{"callbacks": [...]}`` or
-        ``{"optimizer__betas": (0.9, 0.99)}``.
+        Callbacks of skorch and options of the optimizer: ``{"callbacks": [...]}`` and
+        ``{"optimizer__betas": (0.9, 0.99)}``. Other parameters of `skorch.NeuralNet`, which would
+        have no effect, are errors.
 
     Attributes
     ----------
@@ -205,7 +207,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Square root of the mean variance of the features; 1 if the network receives X itself.
 
     net_ : skorch.NeuralNet
-        Trained skorch net.
+        Trained skorch net, for `predict`, `history` and what else :doc:`/user_guide/skorch`
+        lists.
 
     encoder_ : torch.nn.Module
         Maps u of shape (n, n_features) to z of shape (n, n_components).
