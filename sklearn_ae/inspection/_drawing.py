@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import cycle
 
 import numpy as np
@@ -74,6 +75,34 @@ def expand_aliases(kwargs, kind):
 
     artist = Line2D if kind == "plot" else PathCollection
     return cbook.normalize_kwargs(dict(kwargs or {}), artist)
+
+
+def expand_curve_kwargs(curve_kwargs, n_curves):
+    """Return keyword arguments of matplotlib's `plot` for each curve, under their full names.
+
+    Raises
+    ------
+    ValueError
+        If there are dicts for another number of curves.
+    TypeError
+        If they are no dicts.
+    AttributeError
+        If matplotlib does not know a property.
+    """
+    several = isinstance(curve_kwargs, list | tuple)
+    by_curve = list(curve_kwargs) if several else [curve_kwargs] * n_curves
+    if len(by_curve) != n_curves:
+        raise ValueError(
+            f"curve_kwargs must be a dict, or hold one for each of {n_curves} reducers; got "
+            f"{len(by_curve)}."
+        )
+    if not all(kwargs is None or isinstance(kwargs, Mapping) for kwargs in by_curve):
+        raise TypeError(f"curve_kwargs must be a dict or a list of dicts; got {curve_kwargs!r}.")
+    by_curve = [expand_aliases(kwargs, "plot") for kwargs in by_curve]
+    scratch = make_scratch_axes()
+    for kwargs in by_curve:
+        scratch.plot([], [], **kwargs)
+    return by_curve
 
 
 def make_scratch_axes():
@@ -150,15 +179,18 @@ def find_labelled(ax):
     return artists, [artist.get_label() for artist in artists]
 
 
-def place_legend(ax, **kwargs):
-    """Draw the legend to the right of the Axes if the figure has a layout engine, else inside.
+def place_legend(ax, side="right", **kwargs):
+    """Draw the legend beside the Axes if the figure has a layout engine, else inside.
+
+    `side` is "right" or, where a colour bar is to the right, "above".
 
     Without a layout engine nothing makes room for it, and it would cover the next Axes.
     """
     artists, labels = find_labelled(ax)
     placement = {"ncols": math.ceil(len(labels) / 20)}
     if ax.figure.get_layout_engine() is not None:
-        placement |= {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+        loc, anchor = ("center left", (1, 0.5)) if side == "right" else ("lower left", (0, 1))
+        placement |= {"loc": loc, "bbox_to_anchor": anchor, "frameon": False}
     ax.legend(artists, labels, **placement, **kwargs)
 
 
@@ -270,7 +302,7 @@ def divide_into_bands(ax, channels):
         ax.axhline(border, color="0.85", linewidth=0.8)
     ax.set_ylim(0, n_channels)
     ax.set_yticks(ticks, labels, fontsize="small")
-    label_channels(ax, centres, 8 + 6 * max(map(len, labels), default=0))
+    label_channels(ax, centres, 12 + 7 * max(map(len, labels), default=0))
     return [band + ax.transData for band in bands]
 
 

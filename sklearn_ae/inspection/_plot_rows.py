@@ -26,6 +26,7 @@ from ._inputs import (
     convert_names,
     count_codes,
     count_features,
+    get_class_name,
     is_int,
     name_reducers,
 )
@@ -48,6 +49,9 @@ class ReconstructionDisplay:
         (height, width) or (channels, height, width) of the images that the rows hold in C
         order, with one channel or three. (channels, 1, length) is that of signals, with any
         number of channels, which are drawn as lines. None draws lines as well.
+    kinds : dict of str to str, default=None
+        Class names of the reducers, by the names in `rows`, so that lines of the same method
+        have the same colour in all Displays. None tells methods by their names.
 
     Attributes
     ----------
@@ -68,9 +72,10 @@ class ReconstructionDisplay:
     >>> plt.show()
     """
 
-    def __init__(self, rows, *, image_shape=None):
+    def __init__(self, rows, *, image_shape=None, kinds=None):
         self.rows = rows
         self.image_shape = image_shape
+        self.kinds = kinds
 
     @classmethod
     def from_estimators(
@@ -145,7 +150,9 @@ class ReconstructionDisplay:
             rows["noisy"] = to_dense_array(X_in)
         for name, reducer in reducers.items():
             rows[name] = to_dense_array(reducer.inverse_transform(reducer.transform(X_in)))
-        return cls(rows, image_shape=image_shape).plot(ax, kind=kind, cmap=cmap)
+        kinds = {name: get_class_name(reducer) for name, reducer in reducers.items()}
+        display = cls(rows, image_shape=image_shape, kinds=kinds)
+        return display.plot(ax, kind=kind, cmap=cmap)
 
     @classmethod
     def from_estimator(
@@ -207,7 +214,9 @@ class ReconstructionDisplay:
         grid = np.stack([np.asarray(rows) for rows in rows_by_name.values()])
         styles = {"original": {"color": "black"}, "noisy": {"color": "0.75"}}
         methods = [name for name in names if name not in styles]
-        for name, style in zip(methods, choose_method_styles(methods), strict=True):
+        kinds = convert_names(self.kinds or {})
+        kinds = [kinds.get(name, name) for name in methods]
+        for name, style in zip(methods, choose_method_styles(methods, kinds), strict=True):
             styles[name] = {**style, "marker": ""}
         self.ax_ = draw_rows(
             type(self).__name__,
