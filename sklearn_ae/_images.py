@@ -26,7 +26,7 @@ def check_image_shape(image_shape, n_features=None, *, may_omit_channels=False, 
     -------
     image_shape : (int, int, int)
     """
-    has_order = np.iterable(image_shape) and not isinstance(image_shape, Mapping | Set)
+    has_order = np.iterable(image_shape) and not isinstance(image_shape, Mapping | Set | bytes)
     shape = list(image_shape) if has_order else []
     if any(isinstance(side, bool) for side in shape):  # True is an int, but no side
         shape = []

@@ -608,7 +608,7 @@ def check_row(row, n_rows):
     """Raise a ValueError if `row` is neither None nor the index of a row of X."""
     if row is not None and not (is_int(row) and 0 <= row < n_rows):
         raise ValueError(
-            f"row must be the index of a row of X, from 0 to {n_rows - 1}, an int; got {row!r}."
+            f"row must be the index of a row of X, an int from 0 to {n_rows - 1}; got {row!r}."
         )
 
 
