@@ -170,12 +170,13 @@ def prepare_axes(display_name, ax, n_axes=1, size=(4.5, 3.6)):
 
 
 def find_labelled(ax):
-    """Return the lines and collections of Axes that have a label, and their labels.
+    """Return what has a label in Axes, such as lines and collections, and the labels.
 
-    `Axes.get_legend_handles_labels` would leave out labels that begin with an underscore.
+    `Axes.get_legend_handles_labels` by itself leaves out labels that begin with an underscore.
     """
     drawn = [*ax.lines, *ax.collections]
     artists = [one for one in drawn if not AUTOMATIC_LABEL.fullmatch(str(one.get_label()))]
+    artists += [one for one in ax.get_legend_handles_labels()[0] if one not in artists]
     return artists, [artist.get_label() for artist in artists]
 
 

@@ -271,8 +271,16 @@ def draw_labelled(ax, codes, labels, missing, style, kind):
     if kind == "classes":
         draw_classes(ax, codes, labels, style, missing.any())
         return None
+    if len(labels) == 0:
+        return None
+    face = style.pop("facecolor", None)  # matplotlib's scatter ignores it beside c
+    is_hollow = isinstance(face, str) and face == "none"
+    if face is not None and not is_hollow:
+        style.setdefault("color", face)
     points = draw_points(ax, codes, {"c": labels, "cmap": "viridis"}, style)
-    return points if len(labels) and not {"c", "color"} & style.keys() else None
+    if is_hollow:
+        points.set_facecolor("none")
+    return None if {"c", "color"} & style.keys() else points
 
 
 def draw_classes(ax, codes, labels, style, beside_missing):

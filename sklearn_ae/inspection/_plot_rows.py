@@ -687,9 +687,8 @@ def draw_rows(
     )
     line_styles = line_styles or choose_step_styles(n_columns)
     draw_lines(ax, panels, panel_names, line_names, line_styles, n_channels=shape[0])
-    ax.set_xlabel(
-        "features, in the order of X" if image_shape is None else "position in the signal"
-    )
+    is_signal = layout == "signals"
+    ax.set_xlabel("position in the signal" if is_signal else "features, in the order of X")
     ax.set_ylabel("value" if shape[0] == 1 else "channel")
     return ax
 
