@@ -1184,6 +1184,29 @@ def test_wrong_estimators_and_rows_are_told_before_any_work(iris, draw, make, er
         draw(*make(iris[0]))
 
 
+class Stateless(TransformerMixin, BaseEstimator):
+    """A reducer that has nothing to learn, and does not say so by its tags."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[:, :2]
+
+    def inverse_transform(self, X):
+        return np.hstack([X, X])
+
+
+class NoEstimator:
+    transform, inverse_transform = Stateless.transform, Stateless.inverse_transform
+
+
+@pytest.mark.parametrize("reducer", [Stateless(), NoEstimator()])
+@pytest.mark.parametrize("draw", [*ROWS, scatter])
+def test_what_has_nothing_to_learn_needs_no_fit(iris, draw, reducer):
+    assert draw(reducer, iris[0]).figure_
+
+
 @pytest.mark.parametrize("draw", [reconstruct, interpolate])
 def test_of_several_estimators_all_are_checked_first(iris, draw):
     X, _ = iris

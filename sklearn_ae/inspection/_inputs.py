@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from numbers import Integral
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import count_rows
+from .._compat import count_rows, select_rows
 from .._images import check_image_shape
 
 
@@ -63,7 +64,7 @@ def check_has_attribute(estimator, name):
 
 
 def check_fitted(reducers, X, min_rows=1):
-    """Check, without computing anything, that the reducers are fitted and can take X.
+    """Check that the reducers are fitted and can take X, before they are given all of it.
 
     Raises
     ------
@@ -76,14 +77,27 @@ def check_fitted(reducers, X, min_rows=1):
         raise ValueError(f"X must have {min_rows} or more rows; got {count_rows(X)}.")
     n_features = count_features(X)
     for reducer in reducers:
-        if hasattr(reducer, "__sklearn_tags__"):  # check_is_fitted takes no other estimators
-            check_is_fitted(reducer)
+        check_takes_row(reducer, X)
         n_expected = getattr(reducer, "n_features_in_", None)
         if None not in (n_features, n_expected) and n_features != n_expected:
             raise ValueError(
                 f"X has {n_features} features, but {get_class_name(reducer)} is expecting "
                 f"{n_expected} features as input."
             )
+
+
+def check_takes_row(reducer, X):
+    """Raise a NotFittedError if a reducer is not fitted, unless it can transform all the same."""
+    if not hasattr(reducer, "__sklearn_tags__"):  # check_is_fitted takes no other estimators
+        return
+    try:
+        check_is_fitted(reducer)
+    except NotFittedError as error:
+        # scikit-learn cannot tell it from a reducer that has nothing to learn: one row can.
+        try:
+            reducer.transform(select_rows(X, slice(0, 1)))
+        except Exception:
+            raise error from None
 
 
 def count_features(X):

@@ -135,11 +135,11 @@ class CodeScatterDisplay:
         """
         check_has_attribute(estimator, "transform")
         check_axes(cls.__name__, ax)
-        check_fitted([estimator], X)
         components = check_components(components, count_codes(estimator), n_wanted=2)
         # Rehearse with zeros: what is wrong with y or the keywords is said before the work.
         rehearsal = cls(np.zeros((count_rows(X), 2)), y=y)
         rehearsal.plot(make_scratch_axes(), kind=kind, legend=legend, **scatter_kwargs)
+        check_fitted([estimator], X)
         codes = check_array(estimator.transform(X), accept_sparse=False)
         first, second = check_components(components, codes.shape[1], n_wanted=2)
         display = cls(

@@ -137,12 +137,12 @@ class ReconstructionDisplay:
                 f"got {taken}."
             )
         check_consistent_length(X, X_noisy)
-        if X_noisy is not None:
-            check_fitted(reducers.values(), X_noisy)
         check_int("n_samples", n_samples, at_least=1)
         image_shape = check_request(
             cls.__name__, reducers.values(), X, image_shape=image_shape, kind=kind, ax=ax, cmap=cmap
         )
+        if X_noisy is not None:
+            check_fitted(reducers.values(), X_noisy)
         first = slice(0, n_samples)
         X_in = select_rows(X if X_noisy is None else X_noisy, first)
         rows = {"original": to_dense_array(select_rows(X, first))}
@@ -478,6 +478,9 @@ class CodeTraversalDisplay:
         check_has_attribute(estimator, "inverse_transform")
         check_int("n_steps", n_steps, at_least=2)
         check_width(width)
+        check_row(row, count_rows(X))
+        if components is not None:
+            components = check_components(components, count_codes(estimator))
         image_shape = check_request(
             cls.__name__,
             [estimator],
@@ -488,9 +491,6 @@ class CodeTraversalDisplay:
             cmap=cmap,
             min_rows=2,
         )
-        check_row(row, count_rows(X))
-        if components is not None:
-            components = check_components(components, count_codes(estimator))
         codes = to_dense_array(estimator.transform(X))
         std = codes.std(axis=0, dtype=np.float64)  # the squares may overflow in float32
         centre = codes.mean(axis=0) if row is None else codes[row]
@@ -558,14 +558,14 @@ def name_invertible_reducers(estimators):
 def check_request(display_name, reducers, X, *, image_shape, kind, ax, cmap, min_rows=1):
     """Check what all Displays of rows are asked for, and return the image shape or None.
 
-    It computes nothing. The parameters are those of `ReconstructionDisplay.from_estimators`.
+    The parameters are those of `ReconstructionDisplay.from_estimators`.
     """
     check_axes(display_name, ax)
     check_cmap(cmap)
-    check_fitted(reducers, X, min_rows)
     n_features = count_features(X)
     image_shape = choose_image_shape(image_shape, reducers, n_features)
     choose_layout(kind, image_shape, n_features)
+    check_fitted(reducers, X, min_rows)
     return image_shape
 
 
