@@ -1,6 +1,7 @@
 """Shapes of the images that rows hold."""
 
 import math
+from collections.abc import Mapping, Set
 from numbers import Integral
 
 import numpy as np
@@ -25,7 +26,10 @@ def check_image_shape(image_shape, n_features=None, *, may_omit_channels=False, 
     -------
     image_shape : (int, int, int)
     """
-    shape = list(image_shape) if np.iterable(image_shape) else []
+    has_order = np.iterable(image_shape) and not isinstance(image_shape, Mapping | Set | bytes)
+    shape = list(image_shape) if has_order else []
+    if any(isinstance(side, bool) for side in shape):  # True is an int, but no side
+        shape = []
     if may_omit_channels and len(shape) == 2:
         shape = [1, *shape]
     unknown = [i for i, side in enumerate(shape) if isinstance(side, Integral) and side == -1]

@@ -1,13 +1,18 @@
 """The code-size curve, held against scikit-learn's own functions, and the Displays."""
 
+import enum
 import itertools
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
+from matplotlib.colors import same_color, to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -18,7 +23,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import TSNE
-from sklearn.metrics import make_scorer
+from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -772,6 +777,661 @@ def test_the_axes_given_are_drawn_into(iris):
         assert display.figure_ is figure
 
 
+# ---------------------------------------------------------------- names that are not text
+
+NAMES = {
+    "ints": [2, 4],
+    "float and None": [0.5, None],
+    "tuples": [("a", 1), ("a", 2)],
+    "booleans": [True, False],
+    "numpy": [np.str_("a"), np.int64(3)],
+    "estimators": [PCA(2), PCA(3)],
+    "underscores": ["_a", "_b"],
+    "enum": list(enum.Enum("Color", "RED BLUE")),
+}
+
+
+def legend_texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_names_of_any_type_are_converted_to_text(iris, names):
+    X, _ = iris
+    reducers = dict(zip(names, [PCA(1).fit(X), TruncatedSVD(2).fit(X)], strict=True))
+    texts = [str(name) for name in names]
+    lines = ReconstructionDisplay.from_estimators(reducers, X, n_samples=2)
+    assert legend_texts(lines.ax_) == ["original", *texts]
+    images = ReconstructionDisplay.from_estimators(reducers, X, image_shape=(2, 2))
+    walks = InterpolationDisplay.from_estimators(reducers, X[:2], image_shape=(2, 2))
+    assert list(walks.walks) == texts
+    for display, expected in ((images, ["original", *texts]), (walks, texts)):
+        assert [t.get_text() for t in display.ax_.get_yticklabels()] == expected
+    curves = CodeSizeCurveDisplay.from_estimators(
+        reducers, X, n_components=[1, 2], cv=2, param_name={names[1]: "n_components"}
+    )
+    assert curves.curve.estimators == legend_texts(curves.ax_) == texts
+    losses = LossCurveDisplay([2, 1]).plot(name=names[0])
+    assert legend_texts(losses.ax_) == [f"{texts[0]}, training"]
+
+
+def test_names_given_to_the_constructors(iris):
+    X, _ = iris
+    assert legend_texts(ReconstructionDisplay({0: X[:2], 1: X[2:4]}).plot().ax_) == ["0", "1"]
+    walk = InterpolationDisplay({0: X[:3]}).plot()
+    assert [t.get_text() for t in walk.ax_.get_xticklabels()] == ["0"]
+    traversal = CodeTraversalDisplay(X[:6].reshape(2, 3, 4), steps=[-1, 0, 1], code_names=[3, None])
+    assert [t.get_text() for t in traversal.plot().ax_.get_xticklabels()] == ["3", "None"]
+    scatter = CodeScatterDisplay(X[:, :2], code_names=(0, None)).plot()
+    assert (scatter.ax_.get_xlabel(), scatter.ax_.get_ylabel()) == ("0", "None")
+    curve = Bunch(estimators=[1, 2], n_components=np.array([1]), score_names={}, fit_time=X[:2, :1])
+    curve.fit_time = np.ones((2, 1, 3))
+    assert legend_texts(CodeSizeCurveDisplay(curve).plot(measures="fit_time").ax_) == ["1", "2"]
+
+
+def test_a_method_keeps_its_colour_under_any_name(iris):
+    X, _ = iris
+    display = ReconstructionDisplay.from_estimators({2: PCA(2).fit(X), 3: quick().fit(X)}, X)
+    pca, autoencoder = display.ax_.lines[1:3]
+    assert pca.get_color() == inspection._drawing.PCA_STYLE["color"]
+    assert autoencoder.get_color() == inspection._drawing.AUTOENCODER_STYLE["color"]
+
+
+# ----------------------------------------------------------------------------- missing labels
+
+
+def column(values, kind):
+    """Return a column of labels, with None for a missing one, in a container of some library."""
+    if kind == "list":
+        return values
+    if kind == "object":
+        return np.array(values, dtype=object)
+    if kind == "list with NaN":
+        return [np.nan if value is None else value for value in values]
+    if kind == "masked":
+        filled = [values[0] if value is None else value for value in values]
+        return np.ma.array(filled, mask=[value is None for value in values])
+    if kind == "polars":
+        return pl.Series("target", values)
+    if kind == "polars frame":
+        return pl.DataFrame({"target": values})
+    if kind == "pyarrow":
+        return pa.chunked_array([values])
+    if kind == "pyarrow table":
+        return pa.table({"target": values})
+    if kind == "frame":
+        return pd.Series(values, name="target").to_frame()
+    if kind == "column vector":
+        return np.array(values, dtype=object)[:, None]
+    return pd.Series(values, name="target", dtype=kind)
+
+
+ANY = [
+    *("list", "list with NaN", "object", "masked", "polars", "polars frame", "pyarrow"),
+    *("pyarrow table", "frame", "column vector", "category"),
+]
+LABELS = {
+    "text": (["a", "b", "c"], [*ANY, "str", "string", "object"]),
+    "ints": ([0, 1, 2], [*ANY, "float64", "Int64", "Float64", "int64[pyarrow]"]),
+    "booleans": ([False, True, False], [*ANY, "boolean", "bool[pyarrow]"]),
+    "dates": (list(pd.to_datetime(["2020", "2021", "2022"])), ["object", "datetime64[ns]"]),
+}
+MISSING = inspection._plot_codes.MISSING_COLOR
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [(values, kind) for values, kinds in LABELS.values() for kind in kinds]
+)
+def test_missing_classes_are_grey_behind_the_others(iris, values, kind):
+    X, y = iris
+    labels = [None if i % 5 == 0 else values[k] for i, k in enumerate(y)]
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, column(labels, kind))
+    assert legend_texts(display.ax_) == [*sorted({str(value) for value in values}), "missing"]
+    *classes, missing = display.ax_.collections
+    assert len(missing.get_offsets()) == 30
+    assert sum(len(points.get_offsets()) for points in classes) == 120
+    assert same_color(missing.get_facecolor()[0][:3], to_rgba(MISSING)[:3])
+    for points in classes:
+        assert points.get_zorder() > missing.get_zorder()
+        assert not same_color(points.get_facecolor()[0][:3], missing.get_facecolor()[0][:3])
+    named = {"Series", "DataFrame"} & {type(column(labels, kind)).__name__}
+    title = "target" if named or kind == "pyarrow table" else ""
+    assert display.ax_.get_legend().get_title().get_text() == title
+
+
+@pytest.mark.parametrize(
+    "kind", ["list", "object", "masked", "polars", "pyarrow", "float64", "Float64", "frame"]
+)
+def test_missing_values_are_grey(iris, kind):
+    X, _ = iris
+    values = [None if i % 5 == 0 else float(x) for i, x in enumerate(X[:, 0] + 0.05)]
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, column(values, kind))
+    points, missing = display.ax_.collections
+    assert_array_equal(points.get_array(), [value for value in values if value is not None])
+    assert same_color(missing.get_facecolor()[0][:3], to_rgba(MISSING)[:3])
+    assert legend_texts(display.ax_) == ["missing"]
+    assert display.colorbar_ is not None
+
+
+@pytest.mark.parametrize(
+    "y",
+    [[None] * 9, np.full(9, np.nan), [pd.NA] * 9, [pd.NaT] * 9, np.ma.masked_all(9)],
+    ids=["None", "NaN", "NA", "NaT", "masked"],
+)
+@pytest.mark.parametrize("kind", ["auto", "classes", "values"])
+def test_all_labels_missing(iris, y, kind):
+    X = iris[0][:9]
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, y, kind=kind)
+    assert legend_texts(display.ax_) == ["missing"]
+    assert sum(len(points.get_offsets()) for points in display.ax_.collections) == 9
+    assert display.colorbar_ is None
+
+
+def test_no_class_is_grey_beside_missing_labels():
+    y = np.repeat([*range(12), np.nan], 2)
+    display = CodeScatterDisplay(np.zeros((26, 2)), y=y).plot()
+    styles = [
+        (tuple(points.get_facecolor()[0]), len(points.get_paths()[0]))
+        for points in display.ax_.collections
+    ]
+    assert len(set(styles[:12])) == 12
+    assert legend_texts(display.ax_) == [*map(str, range(12)), "missing"]
+    assert not any(same_color(color[:3], "#717581") for color, _ in styles)
+
+
+def test_labels_without_an_order(iris):
+    X, y = iris
+    colors = list(enum.Enum("Color", "RED BLUE GREEN"))
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, [colors[k] for k in y])
+    assert legend_texts(display.ax_) == ["Color.BLUE", "Color.GREEN", "Color.RED"]
+
+
+# ------------------------------------------------------------------ what users choose themselves
+
+
+@pytest.mark.parametrize(
+    "target", ["none", "classes", "values", "missing classes", "missing values"]
+)
+@pytest.mark.parametrize(
+    "style",
+    [
+        {"c": "red"},
+        {"color": "red"},
+        {"c": [[1, 0, 0]]},
+        {"c": np.arange(150)},
+        {"c": np.arange(150), "cmap": "plasma"},
+        {"c": pd.Series(np.linspace(0, 1, 150))},
+        {"c": ["red", "blue", "green"] * 50},
+        {"color": ["red", "blue", "green"] * 50},
+        {"s": np.arange(150) + 1.0},
+        {"alpha": np.linspace(0, 1, 150)},
+        {"marker": "x"},
+        {"marker": "+", "lw": 2},
+        {"edgecolors": "black"},
+        {"facecolors": "none"},
+        {"facecolors": "red"},
+        {"label": "mine"},
+        {"zorder": 3},
+        {"c": None, "marker": None},
+    ],
+    ids=", ".join,
+)
+def test_what_users_choose_replaces_the_defaults(iris, target, style):
+    X, y = iris
+    y = {"none": None, "classes": y, "missing classes": np.where(y == 1, np.nan, y)}.get(
+        target, X[:, 1] if target == "values" else np.where(y == 1, np.nan, X[:, 1])
+    )
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, y, **style)
+    display.figure_.canvas.draw()
+    collections = display.ax_.collections
+    assert sum(len(points.get_offsets()) for points in collections) == 150
+    is_missing = [points.get_label().endswith("missing") for points in collections]
+    assert any(is_missing) == target.startswith("missing")
+    color = style.get("c", style.get("color"))
+    for points, missing in zip(collections, is_missing, strict=True):
+        if isinstance(color, str):
+            face = to_rgba(MISSING if missing else color)[:3]
+            assert same_color(points.get_facecolor()[0][:3], face)
+        if isinstance(color, np.ndarray | pd.Series):
+            assert points.get_clim() == (color.min(), color.max())
+        if style.get("marker") or "edgecolors" in style or "facecolors" in style:
+            assert (points.get_linewidths() > 0).all()
+    if color is not None:
+        assert display.colorbar_ is None
+    if "label" in style:
+        assert all(text.startswith("m") for text in legend_texts(display.ax_))
+
+
+@pytest.mark.parametrize("cmap", ["tab10", "plasma", plt.get_cmap("Set2")])
+def test_the_colours_of_classes_are_from_a_colour_map(iris, cmap):
+    X, y = iris
+    display = CodeScatterDisplay.from_estimator(PCA(2).fit(X), X, y, cmap=cmap, alpha=1)
+    cmap = plt.get_cmap(cmap)
+    expected = [cmap(i) if cmap.N < 256 else cmap(i / 2) for i in range(3)]
+    for points, color in zip(display.ax_.collections, expected, strict=True):
+        assert same_color(points.get_facecolor()[0], color)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"c": "red"}, {"color": "red", "marker": "x"}, {"ls": ":", "lw": 2, "c": "red"}, None],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_curves_take_aliases(curve, kwargs, several):
+    kwargs = [kwargs, None] if several else kwargs
+    display = CodeSizeCurveDisplay(curve).plot(curve_kwargs=kwargs)
+    if kwargs not in (None, [None, None]):
+        assert display.ax_.lines[0].get_color() == "red"
+
+
+# -------------------------------------------------------------- wrong requests, before any work
+
+
+class Idle(PCA):
+    """A reducer that must not be asked to do anything."""
+
+    def transform(self, X):
+        raise AssertionError("transform was called")
+
+    def inverse_transform(self, X):
+        raise AssertionError("inverse_transform was called")
+
+
+def reconstruct(estimator, X, **kwargs):
+    return ReconstructionDisplay.from_estimators(estimator, X, **kwargs)
+
+
+def interpolate(estimator, X, **kwargs):
+    return InterpolationDisplay.from_estimators(estimator, X[:2], **kwargs)
+
+
+def traverse(estimator, X, **kwargs):
+    return CodeTraversalDisplay.from_estimator(estimator, X, **kwargs)
+
+
+def scatter(estimator, X, **kwargs):
+    return CodeScatterDisplay.from_estimator(estimator, X, **kwargs)
+
+
+ROWS = [reconstruct, interpolate, traverse]
+NOT_INTS = [True, 2.0, "2", None, [2], np.float64(2), np.True_]
+WRONG = [
+    *(
+        (draw, {"image_shape": shape}, "image_shape")
+        for draw in ROWS
+        for shape in [
+            *(
+                2,
+                2.0,
+                "2x2",
+                np.int64(2),
+                {2: 2},
+                {1, 4},
+                True,
+                False,
+                (),
+                0,
+                (2,),
+                (3, 3),
+                (2.0, 2),
+            ),
+            *((True, 4), (2, 2, 1), (-1, -1), (1, 1, 1, 4), np.array([[2, 2]])),
+        ]
+    ),
+    *((draw, {"kind": kind}, "kind") for draw in ROWS for kind in ["pictures", None, "images"]),
+    *((draw, {"cmap": "grey scale"}, "grey scale") for draw in ROWS),
+    *((draw, {"ax": ax}, "Axes") for draw in [*ROWS, scatter] for ax in ["left", 0, [], [None]]),
+    *((reconstruct, {"n_samples": n}, "n_samples") for n in [0, -1, *NOT_INTS]),
+    *(
+        (draw, {"n_steps": n}, "n_steps")
+        for draw in (interpolate, traverse)
+        for n in [0, 1, -3, *NOT_INTS]
+    ),
+    *(
+        (traverse, {"row": row}, "row must be")
+        for row in [*(True, 0.0, "0", -1, 150, [0], np.float64(1), np.False_)]
+    ),
+    *(
+        (traverse, {"width": width}, "width must be")
+        for width in [*(0, -1, np.nan, np.inf, "2", None, True, [1])]
+    ),
+    *(
+        (traverse, {"components": wrong}, "components must hold integers from 0 to 1")
+        for wrong in [
+            *(
+                2,
+                -1,
+                0.0,
+                True,
+                "0",
+                [],
+                [0.0],
+                [True, False],
+                [False],
+                [0, 2],
+                [-1],
+                ["0"],
+                [None],
+            ),
+            *(np.array([0.0]), np.array([True, False]), [[0, 1]], {0: 1}, [np.True_], [0, 1.0]),
+        ]
+    ),
+    *(
+        (scatter, {"components": wrong}, "components must be two integers from 0 to 1")
+        for wrong in [
+            *(
+                0,
+                None,
+                "01",
+                (0,),
+                (0, 1, 0),
+                (0.0, 1.0),
+                (False, True),
+                (0, 2),
+                (-1, 0),
+                ("0", "1"),
+            ),
+            *(np.array([0.0, 1.0]), np.array([True, False]), (0, None), [[0, 1]], {0: 1, 1: 0}),
+        ]
+    ),
+    *(
+        (scatter, {"y": y}, message)
+        for y, message in [
+            (np.zeros(10), "inconsistent numbers of samples"),
+            ("species", "shape"),
+            (np.zeros((150, 2)), "shape"),
+            ([(0, 1)] * 150, "shape"),
+            (np.full(150, np.inf), "infinite"),
+        ]
+    ),
+    (scatter, {"y": ["a"] * 150, "kind": "values"}, "kind='values' needs numbers.*'a'"),
+    (scatter, {"kind": "colours"}, "kind must be"),
+    (scatter, {"c": "red", "color": "blue"}, "either c or color"),
+    (scatter, {"c": "no such colour"}, "no such colour"),
+    (scatter, {"y": np.zeros(150), "marker": "no such marker"}, "marker"),
+    (scatter, {"y": np.arange(150), "cmap": "no such map"}, "no such map"),
+    (scatter, {"s": np.ones(10)}, r"s must be|s \(size 10\)"),
+    (scatter, {"weight": 3}, "weight"),
+]
+
+
+@pytest.mark.parametrize(("draw", "kwargs", "message"), WRONG)
+def test_what_is_wrong_is_said_before_any_work(iris, draw, kwargs, message):
+    X, _ = iris
+    with pytest.raises((ValueError, TypeError, AttributeError), match=message):
+        draw(Idle(2).fit(X), X, **kwargs)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("draw", [*ROWS, scatter])
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda X: (Idle(2), X), NotFittedError, "not fitted"),
+        (lambda X: (make_pipeline(StandardScaler(), Idle(2)), X), NotFittedError, "not fitted"),
+        (lambda X: (quick(), X), NotFittedError, "not fitted"),
+        (lambda X: (Idle(2).fit(X), X[:, :3]), ValueError, "X has 3 features, but Idle .* 4"),
+        (lambda X: (Idle(2).fit(X), pd.DataFrame(X[:, :3])), ValueError, "3 features"),
+        (lambda X: (Idle(2).fit(X), X[:, :3].tolist()), ValueError, "3 features"),
+        (lambda X: (Idle(2).fit(X), X[:0]), ValueError, "X must have"),
+        (lambda X: (Idle(2).fit(X), 3), TypeError, "array-like|subscriptable"),
+        (lambda X: (Idle, X), TypeError, "Expected an estimator"),
+        (lambda X: ("PCA", X), TypeError, "Expected an estimator"),
+    ],
+)
+def test_wrong_estimators_and_rows_are_told_before_any_work(iris, draw, make, error, message):
+    with pytest.raises(error, match=message):
+        draw(*make(iris[0]))
+
+
+class Stateless(TransformerMixin, BaseEstimator):
+    """A reducer that has nothing to learn, and does not say so by its tags."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[:, :2]
+
+    def inverse_transform(self, X):
+        return np.hstack([X, X])
+
+
+class NoEstimator:
+    transform, inverse_transform = Stateless.transform, Stateless.inverse_transform
+
+
+@pytest.mark.parametrize("reducer", [Stateless(), NoEstimator()])
+@pytest.mark.parametrize("draw", [*ROWS, scatter])
+def test_what_has_nothing_to_learn_needs_no_fit(iris, draw, reducer):
+    assert draw(reducer, iris[0]).figure_
+
+
+@pytest.mark.parametrize("draw", [reconstruct, interpolate])
+def test_of_several_estimators_all_are_checked_first(iris, draw):
+    X, _ = iris
+    idle = Idle(2).fit(X)
+    with pytest.raises(NotFittedError):
+        draw([idle, PCA(2)], X)
+    with pytest.raises(ValueError, match="4 features, but PCA is expecting 3"):
+        draw([idle, PCA(2).fit(X[:, :3])], X)
+    with pytest.raises(TypeError, match="inverse_transform"):
+        draw([idle, WithoutInverse().fit(X)], X)
+    with pytest.raises(ValueError, match=r"Names must differ.*\['1'\] occur more than once"):
+        draw({1: idle, "1": idle}, X)
+    with pytest.raises(ValueError, match="at least one"):
+        draw({}, X)
+
+
+def test_rows_that_do_not_go_together(iris):
+    X, _ = iris
+    idle = Idle(2).fit(X)
+    with pytest.raises(ValueError, match="3 features"):
+        ReconstructionDisplay.from_estimators(idle, X, X_noisy=X[:, :3])
+    with pytest.raises(ValueError, match="2 or more rows; got 1"):
+        CodeTraversalDisplay.from_estimator(idle, X[:1])
+    assert ReconstructionDisplay.from_estimators(PCA(2).fit(X), X[:1]).rows["PCA"].shape == (1, 4)
+    assert len(scatter(PCA(2).fit(X), X[:1], y=[None]).ax_.collections[-1].get_offsets()) == 1
+
+
+@pytest.mark.parametrize(
+    "components", [1, (1, 0), [np.int64(1)], np.array([0, 1], np.uint8), range(2)]
+)
+def test_components_may_be_any_integers(iris, components):
+    X, _ = iris
+    display = traverse(PCA(3).fit(X), X, components=components)
+    expected = [f"code {k}" for k in np.atleast_1d(np.array(components))]
+    assert [t.get_text() for t in display.ax_.get_xticklabels()] == expected
+
+
+def test_components_where_the_code_size_is_not_told(iris):
+    X, _ = iris
+    reducer = WithoutInverse(2).fit(X)
+    assert not hasattr(reducer, "get_feature_names_out")
+    for wrong in [(0, 2), (0.0, 1.0), (True, False)]:
+        with pytest.raises(ValueError, match="components must be two integers"):
+            scatter(reducer, X, components=wrong)
+    with pytest.raises(ValueError, match=r"from 0 to 0.*the code size is 1"):
+        scatter(PCA(1).fit(X), X)
+
+
+class Unfitted(PCA):
+    """A reducer that must not be fitted; pytest.fail is no Exception that would be recorded."""
+
+    def fit(self, X, y=None):
+        pytest.fail("fit was called")
+
+    fit_transform = fit
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        *(
+            ({"n_components": sizes}, "n_components must hold")
+            for sizes in [
+                *([], [0], [-1], [1.0], [True], ["1"], [None], np.array([1.0, 2.0]), [[1], [2]]),
+            ]
+        ),
+        ({"cv": 1}, "n_splits"),
+        ({"cv": 200}, "n_splits|members"),
+        ({"cv": []}, "no splits"),
+        ({"cv": [(np.arange(9), np.arange(150, 160))]}, "X, of 150 rows, lacks"),
+        ({"cv": [(np.arange(9), [])]}, "at least one of each"),
+        ({"cv": [np.arange(9)]}, "training rows and of its test rows|unpack"),
+        ({"cv": [(np.arange(9), [0.5])]}, "indices or masks"),
+        ({"cv": GroupKFold(3)}, "groups"),
+        ({"groups": np.zeros(10)}, "inconsistent"),
+        ({"scoring": "r2"}, "scoring must be a callable"),
+        ({"scoring": r2_score}, "metric function"),
+        ({"classifier": KNeighborsClassifier}, "class"),
+        ({"classifier": LogisticRegression(), "y": np.linspace(0, 1, 150)}, "continuous"),
+        ({"classifier_scoring": "no such score"}, "no such score"),
+        ({"classifier_scoring": "r2", "y": None}, "needs a target"),
+        ({"y": np.where(np.arange(150) < 3, np.nan, 1)}, "missing labels"),
+        ({"y": np.array([None, "a", "b"] * 50)}, "missing labels"),
+        ({"y": pd.Series([None, 1, 2] * 50, dtype="Int64")}, "missing labels"),
+        ({"y": np.full(150, np.inf)}, "infinit"),
+        ({"param_name": {"PCA": "n_components"}}, "names of estimators"),
+        ({"param_name": 3}, "param_name"),
+        ({"param_name": {"Unfitted": 3}}, "no parameter 3"),
+        ({"param_name": {1: "n_components", "1": "n_components"}}, "Names must differ"),
+        ({"estimators": {1: Unfitted(), "1": Unfitted()}}, "Names must differ"),
+        ({"estimators": [Unfitted(), Ridge()]}, "Expected an estimator with transform"),
+        ({"estimators": [Unfitted(), SelectKBest()]}, "param_name"),
+        ({"n_jobs": "two"}, "n_jobs"),
+    ],
+)
+def test_code_sizes_are_checked_before_the_first_fit(iris, params, message):
+    X, y = iris
+    params = {"estimators": Unfitted(), "y": y, "n_components": [1, 2], **params}
+    for compute in (code_size_curve, CodeSizeCurveDisplay.from_estimators):
+        with pytest.raises((ValueError, TypeError), match=message):
+            compute(X=X, **params)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"measures": "seconds"}, "measures must be among"),
+        ({"measures": []}, "measures must be among"),
+        ({"measures": "classifier_score", "y": None}, "measures must be among"),
+        ({"std_display_style": "cloud"}, "std_display_style"),
+        ({"curve_kwargs": [{}, {}]}, "one for each of 1 reducers; got 2"),
+        ({"curve_kwargs": "red"}, "must be a dict"),
+        ({"curve_kwargs": {"c": "red", "color": "red"}}, "color"),
+        ({"curve_kwargs": {"cmap": "gray"}}, "cmap"),
+        ({"curve_kwargs": {"PCA": {}}}, "PCA"),
+        ({"ax": "left"}, "Axes"),
+        ({"ax": []}, "2 Axes; got 0"),
+        ({"ax": [None, None]}, "Axes"),
+    ],
+)
+def test_what_is_drawn_is_checked_before_the_first_fit(iris, params, message):
+    X, y = iris
+    params = {"y": y, "n_components": [1, 2], **params}
+    with pytest.raises((ValueError, TypeError, AttributeError), match=message):
+        CodeSizeCurveDisplay.from_estimators(Unfitted(), X, **params)
+    assert plt.get_fignums() == []
+
+
+def test_the_number_of_axes_is_checked_before_the_first_fit(iris):
+    X, y = iris
+    _, axes = plt.subplots(1, 3)
+    for wrong in (axes, plt.figure().add_axes([0, 0, 1, 1])):
+        with pytest.raises(ValueError, match=r"2 Axes|grid of subplots"):
+            CodeSizeCurveDisplay.from_estimators(Unfitted(), X, y, n_components=[1], ax=wrong)
+    # KernelPCA has an inverse_transform that fails, and its Axes stays empty.
+    with pytest.warns(FitFailedWarning):
+        display = CodeSizeCurveDisplay.from_estimators(
+            KernelPCA(), X, y, n_components=[1], cv=2, ax=axes[:2]
+        )
+    assert [len(ax.lines) for ax in display.axes_] == [0, 1]
+
+
+def test_warnings_point_at_the_line_of_the_user(iris):
+    X, _ = iris
+    for compute in (code_size_curve, CodeSizeCurveDisplay.from_estimators):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            compute(PCA(), X, n_components=[1, 9], cv=2)
+        assert [warning.filename for warning in caught] == [__file__]
+
+
+# ------------------------------------------------------------------------------------ signals
+
+
+@pytest.mark.parametrize("draw", ROWS)
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 24), (2, 1, 12), (3, 1, 8), (8, 1, 3), (1, 24), (2, 1, -1)]
+)
+def test_signals_are_drawn_as_lines(draw, shape):
+    X = np.random.default_rng(0).normal(size=(20, 24))
+    display = draw(PCA(2).fit(X), X, image_shape=shape)
+    assert not display.ax_.images
+    n_channels = shape[0] if len(shape) == 3 else 1
+    length = 24 // n_channels
+    lines = [line for line in display.ax_.lines if len(line.get_xdata()) == length]
+    n_rows = {reconstruct: 2 * 8, interpolate: 9, traverse: 2 * 7}[draw]
+    assert len(lines) == n_rows * n_channels
+    if draw is reconstruct:
+        assert_array_equal(lines[0].get_ydata(), X[0, :length])
+        assert_array_equal(lines[n_channels - 1].get_ydata(), X[0, -length:])
+    names = {reconstruct: 2, interpolate: 9, traverse: 7}[draw]
+    assert len(legend_texts(display.ax_)) == names
+    display.figure_.canvas.draw()
+    for line in lines:  # each channel is in its own band
+        k = lines.index(line) % n_channels
+        heights = line.get_transform().transform(
+            np.column_stack([line.get_xdata(), line.get_ydata()])
+        )
+        _, (bottom, top) = display.ax_.transAxes.transform([(0, 0), (0, 1)]).T
+        share = (heights[:, 1] - bottom) / (top - bottom)
+        assert (share >= 1 - (k + 1) / n_channels).all()
+        assert (share <= 1 - k / n_channels).all()
+
+
+def test_signals_of_an_autoencoder_are_drawn_as_lines():
+    X = np.random.default_rng(0).normal(size=(30, 32))
+    for shape, n_channels in [((1, 1, -1), 1), (np.array([2, 1, 16]), 2)]:
+        autoencoder = quick(conv_filters=(2,), image_shape=shape, hidden_layer_sizes=()).fit(X)
+        display = ReconstructionDisplay.from_estimator(autoencoder, X, n_samples=3)
+        lines = [line for line in display.ax_.lines if len(line.get_xdata()) == 32 // n_channels]
+        assert len(lines) == 2 * 3 * n_channels
+        assert display.ax_.get_ylabel() == ("value" if n_channels == 1 else "channel")
+
+
+def test_constant_channels_and_missing_values_are_drawn():
+    X = np.random.default_rng(0).normal(size=(4, 8))
+    X[:, :4] = 1
+    X[0, 5] = np.nan
+    display = ReconstructionDisplay({"original": X}, image_shape=(2, 1, 4)).plot()
+    display.figure_.canvas.draw()
+    display = ReconstructionDisplay({"original": X}, image_shape=(2, 4)).plot()
+    assert display.ax_.images[0].get_clim() == (np.nanmin(X), np.nanmax(X))
+
+
+@pytest.mark.parametrize("draw", ROWS)
+def test_kind_says_whether_images_or_lines_are_drawn(digits, draw):
+    X = digits[0][:60]
+    autoencoder = quick(image_shape=(1, 8, 8)).fit(X)
+    lines = draw(autoencoder, X, kind="lines").ax_
+    assert not lines.images
+    assert lines.get_xlabel() == "features, in the order of X"
+    assert draw(autoencoder, X).ax_.images
+    strips = draw(PCA(2).fit(X), X, image_shape=(1, 1, 64), kind="images").ax_
+    assert strips.images[0].get_array().shape == (1, 64)
+    with pytest.raises(ValueError, match=r"has 4 channels.*kind='lines'"):
+        draw(Idle(2).fit(X), X, image_shape=(4, 4, 4))
+    assert not draw(PCA(2).fit(X), X, image_shape=(4, 4, 4), kind="lines").ax_.images
+
+
+def test_an_image_shape_of_an_inner_step_is_passed_over(digits):
+    X = digits[0][:60]
+    pipeline = make_pipeline(PCA(16), quick(image_shape=(1, 4, 4))).fit(X)
+    assert not ReconstructionDisplay.from_estimator(pipeline, X).ax_.images
+
+
 # ------------------------------------------------------------------------- without the extras
 
 WITHOUT_EXTRAS = """
@@ -821,5 +1481,5 @@ def test_components_codes_and_rows_that_are_none(iris):
         CodeScatterDisplay(X).plot()
     with pytest.raises(ValueError, match="n_samples must be an int of at least 1; got -1"):
         ReconstructionDisplay.from_estimator(pca, X, n_samples=-1)
-    with pytest.raises(ValueError, match="NaN"):  # and no warning
-        CodeScatterDisplay.from_estimator(pca, X, np.where(y == 0, np.nan, y))
+    with pytest.raises(ValueError, match="infinite"):  # and no warning
+        CodeScatterDisplay.from_estimator(pca, X, np.where(y == 0, np.inf, y))

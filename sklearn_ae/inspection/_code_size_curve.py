@@ -1,5 +1,6 @@
 """Cross-validated scores and times of reducers over code sizes."""
 
+import inspect
 import math
 import warnings
 from contextlib import contextmanager
@@ -17,13 +18,21 @@ from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, indexable
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from .._compat import HasMethods, select_rows, validate_params
+from .._compat import HasMethods, count_rows, select_rows, validate_params
 from ..metrics import reconstruction_r2
-from ._inputs import find_size_parameter, get_class_name, holds_classes, name_reducers
+from ._inputs import (
+    convert_names,
+    find_size_parameter,
+    get_class_name,
+    holds_classes,
+    is_int,
+    name_reducers,
+    split_missing,
+)
 
 MEASURES = ("reconstruction_score", "classifier_score", "fit_time", "transform_time")
 STAGES = ("fit", "transform", "reconstruction", "classifier")  # each of them can fail
@@ -37,6 +46,7 @@ STAGES = ("fit", "transform", "reconstruction", "classifier")  # each of them ca
         "classifier": [HasMethods(["fit", "predict"]), None],
         "classifier_scoring": [callable, str, None],
         "param_name": [str, dict, None],
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     },
     prefer_skip_nested_validation=False,
@@ -69,7 +79,7 @@ def code_size_curve(
     estimators : estimator, list of estimators or dict of str to estimator
         Reducers with `fit` and `transform`: PCA, NMF, autoencoders, pipelines of them. They are
         cloned. Those of a list are named after their classes, pipelines after the class of
-        their last step.
+        their last step. Other keys of a dict, such as numbers, are converted to str.
     X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
         Rows to reduce, of any type that all reducers accept.
     y : array-like of shape (n_samples,), default=None
@@ -135,10 +145,15 @@ def code_size_curve(
     ------
     ValueError
         If every fit fails, if a code size is not a positive integer, if the parameter that sets
-        the code size of a reducer is missing or ambiguous, or if a classifier is given
-        without y.
+        the code size of a reducer is missing or ambiguous, if estimators have equal names, if a
+        split is empty or has no rows of X, if `scoring` is no scorer, if a classifier is given
+        without y, or if y has missing labels or no classes for the classifier.
     TypeError
-        If an estimator has no `transform`.
+        If an estimator has no `transform`, or the classifier is a class.
+
+    Notes
+    -----
+    All of these but the first are raised before the first fit.
 
     Warns
     -----
@@ -164,21 +179,17 @@ def code_size_curve(
     >>> curve.reconstruction_score.mean(axis=2)[0].round(2)
     array([0.92, 0.98])
     """
-    if isinstance(scoring, str):
-        raise ValueError(
-            "scoring must be a callable that scores the reconstruction, such as those of "
-            f"sklearn_ae.metrics; got {scoring!r}. To score the classifier, use "
-            "classifier_scoring."
-        )
     reducers, sizes = name_reducers(estimators), check_sizes(n_components)
     resized = clone_at_sizes(reducers, sizes, param_name)
+    check_reconstruction_scoring(scoring, reducers)
     X, y, groups = indexable(X, y, groups)
-    classifier = resolve_classifier(classifier, y)
+    classifier = resolve_classifier(classifier, y, classifier_scoring)
     scorers = {"reconstruction_score": scoring or reconstruction_r2}
     if classifier is not None:
         scorers["classifier_score"] = check_scoring(classifier, scoring=classifier_scoring)
     has_classes = classifier is not None and is_classifier(classifier)
     splits = list(check_cv(cv, y, classifier=has_classes).split(X, y, groups))
+    check_splits(splits, count_rows(X))
 
     # batch_size=1: joblib sizes its batches by the first tasks, and where those are the fast ones
     # it would put many slow ones into one batch, while other processes are idle.
@@ -200,6 +211,8 @@ def code_size_curve(
 
 def clone_at_sizes(reducers, sizes, param_name):
     """Return clones of the reducers, for each reducer one at each code size."""
+    if isinstance(param_name, dict):
+        param_name = convert_names(param_name)
     clones = [
         clone(reducer).set_params(**{find_size_parameter(reducer, name, param_name): size})
         for (name, reducer), size in product(reducers.items(), sizes)
@@ -306,8 +319,21 @@ def report_errors(cells, names, sizes):
                 f"folds where the {stage} failed. The first error: "
                 f"{find_first_error(own_cells, stage)}",
                 FitFailedWarning,
-                stacklevel=4,  # the caller of code_size_curve, which validate_params wraps
+                stacklevel=find_stacklevel(),
             )
+
+
+def find_stacklevel():
+    """Return the `stacklevel` by which the caller warns of the user's line.
+
+    It passes over the frames of this package and of scikit-learn, which checks the parameters.
+    """
+    frame, level = inspect.currentframe().f_back, 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(
+        ("sklearn_ae.", "sklearn.")
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def find_first_error(cells, stage):
@@ -318,7 +344,7 @@ def find_first_error(cells, stage):
 def check_sizes(n_components):
     """Convert the code sizes to a list of int; raise a ValueError for impossible ones."""
     sizes = list(n_components)
-    if not (sizes and all(isinstance(size, Integral) and size >= 1 for size in sizes)):
+    if not (sizes and all(is_int(size) and size >= 1 for size in sizes)):
         raise ValueError(
             "n_components must hold one or more code sizes, integers of at least 1; got "
             f"{n_components!r}."
@@ -326,19 +352,56 @@ def check_sizes(n_components):
     return [int(size) for size in sizes]
 
 
-def resolve_classifier(classifier, y):
+def check_reconstruction_scoring(scoring, reducers):
+    """Raise a ValueError if `scoring` cannot score a reconstruction."""
+    if isinstance(scoring, str):
+        raise ValueError(
+            "scoring must be a callable that scores the reconstruction, such as those of "
+            f"sklearn_ae.metrics; got {scoring!r}. To score the classifier, use "
+            "classifier_scoring."
+        )
+    if scoring is not None:  # a metric, which takes y_true and y_pred, is no scorer
+        check_scoring(next(iter(reducers.values())), scoring=scoring)
+
+
+def check_splits(splits, n_rows):
+    """Raise a ValueError unless there are splits, each of training and test rows of X."""
+    if not splits:
+        raise ValueError("cv makes no splits.")
+    for split in splits:
+        parts = [np.asarray(part) for part in split]
+        if len(parts) != 2 or any(part.ndim != 1 or part.size == 0 for part in parts):
+            raise ValueError(
+                "Each split of cv must hold the indices of its training rows and of its test "
+                f"rows, at least one of each; got {split!r}."
+            )
+        for part in parts:
+            if part.dtype.kind not in "iu" and (part.dtype.kind != "b" or len(part) != n_rows):
+                raise ValueError(f"The splits of cv must hold indices or masks; got {part!r}.")
+            if part.dtype.kind in "iu" and not (-n_rows <= part.min() <= part.max() < n_rows):
+                raise ValueError(f"A split of cv has indices that X, of {n_rows} rows, lacks.")
+
+
+def resolve_classifier(classifier, y, classifier_scoring):
     """Return the estimator that predicts y from the codes, or None without y.
 
     The default is a linear model on standardised codes.
     """
     if y is None:
-        if classifier is not None:
+        if classifier is not None or classifier_scoring is not None:
             raise ValueError("The classifier needs a target: pass y.")
         return None
     if classifier is not None:
+        clone(classifier)  # raises if it is a class or cannot be cloned
+        if is_classifier(classifier):
+            check_classification_targets(y)
         return classifier
-    # type_of_target warns of NaN before it rejects them; the error is enough.
-    with np.errstate(invalid="ignore"):
+    if np.ndim(y) == 1 and split_missing(y)[1].any():
+        raise ValueError(
+            "y has missing labels, and the classifier needs all of them. Leave out the rows "
+            "without a label, or y to score the reconstruction only."
+        )
+    with np.errstate(invalid="ignore"):  # it warns of NaN and infinity before it rejects them
         kind = type_of_target(y, input_name="y")
     if "multioutput" in kind or "multilabel" in kind or kind == "unknown":
         raise ValueError(f"There is no default classifier for a y of type {kind!r}; pass one.")

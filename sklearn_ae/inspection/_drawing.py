@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import cycle
 
 import numpy as np
@@ -25,6 +26,8 @@ STYLES_BY_PATTERN = {  # regular expression for the name of a method or class ->
     "textbook": OTHER_STYLES[2],
 }
 MAX_FIGURE_SIZE = 14, 10  # width and height in inches
+# Labels that matplotlib sets itself, for artists without one.
+AUTOMATIC_LABEL = re.compile(r"_child\d+|_nolegend_|")
 
 
 def import_pyplot(display_name):
@@ -44,8 +47,9 @@ def choose_method_styles(names, kinds=None):
     A method is recognised by its name or, if that says nothing, by its kind, the name of its
     class. Unknown methods get the remaining styles in turn.
     """
+    names, kinds = [str(name) for name in names], kinds or names
     styles = [None] * len(names)
-    for texts in (names, kinds or names):
+    for texts in (names, map(str, kinds)):
         for i, text in enumerate(texts):
             matches = (
                 style
@@ -73,42 +77,122 @@ def expand_aliases(kwargs, kind):
     return cbook.normalize_kwargs(dict(kwargs or {}), artist)
 
 
+def expand_curve_kwargs(curve_kwargs, n_curves):
+    """Return keyword arguments of matplotlib's `plot` for each curve, under their full names.
+
+    Raises
+    ------
+    ValueError
+        If there are dicts for another number of curves.
+    TypeError
+        If they are no dicts.
+    AttributeError
+        If matplotlib does not know a property.
+    """
+    several = isinstance(curve_kwargs, list | tuple)
+    by_curve = list(curve_kwargs) if several else [curve_kwargs] * n_curves
+    if len(by_curve) != n_curves:
+        raise ValueError(
+            f"curve_kwargs must be a dict, or hold one for each of {n_curves} reducers; got "
+            f"{len(by_curve)}."
+        )
+    if not all(kwargs is None or isinstance(kwargs, Mapping) for kwargs in by_curve):
+        raise TypeError(f"curve_kwargs must be a dict or a list of dicts; got {curve_kwargs!r}.")
+    by_curve = [expand_aliases(kwargs, "plot") for kwargs in by_curve]
+    scratch = make_scratch_axes()
+    for kwargs in by_curve:
+        scratch.plot([], [], **kwargs)
+    return by_curve
+
+
+def make_scratch_axes():
+    """Return Axes that are never shown, to try on them whether something can be drawn."""
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def check_cmap(cmap):
+    """Raise a ValueError or a TypeError if this is neither a Colormap nor the name of one."""
+    from matplotlib import colormaps
+
+    colormaps.get_cmap(cmap)
+
+
+def check_axes(display_name, ax, n_axes=1):
+    """Return the Axes in `ax` as a flat array, or None for None; raise if they do not fit.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError
+        If `ax` holds something else than Axes.
+    ValueError
+        If `ax` neither holds `n_axes` Axes nor a single one that can be divided.
+    """
+    import_pyplot(display_name)
+    if ax is None:
+        return None
+    from matplotlib.axes import Axes
+
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if not all(isinstance(one, Axes) for one in axes):
+        raise TypeError(f"{display_name} draws into matplotlib Axes; got ax={ax!r}.")
+    if len(axes) == n_axes:
+        return axes
+    if len(axes) != 1:
+        raise ValueError(f"{display_name} draws into {n_axes} Axes; got {len(axes)}.")
+    # Axes that prepare_axes has divided before are switched off.
+    if axes[0].get_subplotspec() is None or not axes[0].axison:
+        raise ValueError(
+            f"{display_name} can divide a single Axes only if it belongs to a grid of subplots and "
+            f"is still unused; pass {n_axes} Axes instead."
+        )
+    return axes
+
+
 def prepare_axes(display_name, ax, n_axes=1, size=(4.5, 3.6)):
     """Return an array of `n_axes` Axes, side by side.
 
     If `ax` is None they are those of a new figure, with `size` in inches for each. Otherwise
     they are the Axes in `ax` or, if `ax` is a single one, new Axes that divide its place.
     """
-    plt = import_pyplot(display_name)
-    if ax is None:
+    axes = check_axes(display_name, ax, n_axes)
+    if axes is None:
+        plt = import_pyplot(display_name)
         size = np.minimum((n_axes * size[0], size[1]), MAX_FIGURE_SIZE)
         return plt.subplots(1, n_axes, squeeze=False, figsize=size, layout="constrained")[1][0]
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) == n_axes:
         return axes
-    if len(axes) > 1:
-        raise ValueError(f"{display_name} draws into {n_axes} Axes; got {len(axes)}.")
-    place = axes[0].get_subplotspec()
-    # Axes that this function has divided before are switched off.
-    if place is None or not axes[0].axison:
-        raise ValueError(
-            f"{display_name} can divide a single Axes only if it belongs to a grid of subplots and "
-            f"is still unused; pass {n_axes} Axes instead."
-        )
     axes[0].set_axis_off()
-    return place.subgridspec(1, n_axes).subplots(squeeze=False)[0]
+    return axes[0].get_subplotspec().subgridspec(1, n_axes).subplots(squeeze=False)[0]
 
 
-def place_legend(ax, **kwargs):
-    """Draw the legend to the right of the Axes if the figure has a layout engine, else inside.
+def find_labelled(ax):
+    """Return what has a label in Axes, such as lines and collections, and the labels.
+
+    `Axes.get_legend_handles_labels` by itself leaves out labels that begin with an underscore.
+    """
+    drawn = [*ax.lines, *ax.collections]
+    artists = [one for one in drawn if not AUTOMATIC_LABEL.fullmatch(str(one.get_label()))]
+    artists += [one for one in ax.get_legend_handles_labels()[0] if one not in artists]
+    return artists, [artist.get_label() for artist in artists]
+
+
+def place_legend(ax, side="right", **kwargs):
+    """Draw the legend beside the Axes if the figure has a layout engine, else inside.
+
+    `side` is "right" or, where a colour bar is to the right, "above".
 
     Without a layout engine nothing makes room for it, and it would cover the next Axes.
     """
-    n_labels = len(ax.get_legend_handles_labels()[1])
-    placement = {"ncols": math.ceil(n_labels / 20)}
+    artists, labels = find_labelled(ax)
+    placement = {"ncols": math.ceil(len(labels) / 20)}
     if ax.figure.get_layout_engine() is not None:
-        placement |= {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
-    ax.legend(**placement, **kwargs)
+        loc, anchor = ("center left", (1, 0.5)) if side == "right" else ("lower left", (0, 1))
+        placement |= {"loc": loc, "bbox_to_anchor": anchor, "frameon": False}
+    ax.legend(artists, labels, **placement, **kwargs)
 
 
 def draw_images(ax, grid, image_shape, row_names, column_names=None, *, limits=None, cmap="gray"):
@@ -147,10 +231,11 @@ def draw_images(ax, grid, image_shape, row_names, column_names=None, *, limits=N
     ax.spines[:].set_visible(False)
 
 
-def draw_lines(ax, panels, panel_names, line_names, styles):
+def draw_lines(ax, panels, panel_names, line_names, styles, n_channels=1):
     """Draw rows of X as lines over the features, in panels side by side.
 
-    The panels are stretches of one Axes and so share the axis of values.
+    The panels are stretches of one Axes and so share the axis of values. Signals of several
+    channels are drawn in bands, one channel above the other.
 
     Parameters
     ----------
@@ -162,21 +247,72 @@ def draw_lines(ax, panels, panel_names, line_names, styles):
         Labels of the panels, and of the lines in the legend.
     styles : list of dict
         Keyword arguments of matplotlib's `plot` for each line.
+    n_channels : int, default=1
+        Number of channels that a row holds, one after the other.
     """
-    n_panels, _, n_features = panels.shape
+    channels = panels.reshape(*panels.shape[:2], n_channels, -1)
+    n_panels, _, _, length = channels.shape
     # Panel j spans [j, j + 1] of the x axis, with a margin at either side.
-    offsets = np.linspace(0.06, 0.94, n_features) if n_features > 1 else np.array([0.5])
-    for j, lines in enumerate(panels):
+    offsets = np.linspace(0.06, 0.94, length) if length > 1 else np.array([0.5])
+    bands = [ax.transData] if n_channels == 1 else divide_into_bands(ax, channels)
+    for j, lines in enumerate(channels):
         for line, name, style in zip(lines, line_names, styles, strict=True):
-            ax.plot(j + offsets, line, label=None if j else name, **style)
+            for k, (values, band) in enumerate(zip(line, bands, strict=True)):
+                label = None if j or k else name
+                ax.plot(j + offsets, values, label=label, transform=band, **style)
     for j in range(1, n_panels):
         ax.axvline(j, color="0.85", linewidth=0.8)
     ax.set_xlim(0, n_panels)
     ax.set_xticks(np.arange(n_panels) + 0.5, panel_names)
     ax.tick_params(axis="x", length=0)
-    ax.set_xlabel("features, in the order of X")
-    ax.set_ylabel("value")
     place_legend(ax)
+
+
+def divide_into_bands(ax, channels):
+    """Divide Axes into a band for each channel, the first on top, with ticks of its own values.
+
+    Channels may have different units, so each band has the scale of its channel.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Axes to divide.
+    channels : ndarray of shape (n_panels, n_lines, n_channels, length)
+        All values to be drawn.
+
+    Returns
+    -------
+    bands : list of matplotlib Transform
+        For each channel, the transform from its values to its band.
+    """
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+    from matplotlib.transforms import Affine2D
+
+    n_channels = channels.shape[2]
+    centres = np.arange(n_channels)[::-1] + 0.5
+    bands, ticks, labels = [], [], []
+    lows, highs = np.nanmin(channels, axis=(0, 1, 3)), np.nanmax(channels, axis=(0, 1, 3))
+    for low, high, centre in zip(lows.tolist(), highs.tolist(), centres, strict=True):
+        scale = 0.84 / (high - low or 1)  # of the height 1 of a band
+        middle = (low + high) / 2
+        bands.append(Affine2D().translate(0, -middle).scale(1, scale).translate(0, centre))
+        values = [v for v in MaxNLocator(3).tick_values(low, high) if low <= v <= high]
+        ticks += [(v - middle) * scale + centre for v in values]
+        labels += [ScalarFormatter.fix_minus(f"{v:g}") for v in values]
+    for border in range(1, n_channels):
+        ax.axhline(border, color="0.85", linewidth=0.8)
+    ax.set_ylim(0, n_channels)
+    ax.set_yticks(ticks, labels, fontsize="small")
+    label_channels(ax, centres, 12 + 7 * max(map(len, labels), default=0))
+    return [band + ax.transData for band in bands]
+
+
+def label_channels(ax, centres, distance):
+    """Write the numbers of the channels beside their bands, `distance` points from the Axes."""
+    # As minor ticks, which the layout of the figure makes room for.
+    ax.set_yticks(centres, range(len(centres)), minor=True)
+    ax.yaxis.remove_overlapping_locs = False  # a value may have its tick at the same place
+    ax.tick_params(axis="y", which="minor", length=0, pad=distance)
 
 
 def choose_step_styles(n_steps):

@@ -7,12 +7,13 @@ from ._code_size_curve import MEASURES, code_size_curve
 from ._drawing import (
     AUTOENCODER_STYLE,
     PCA_STYLE,
+    check_axes,
     choose_method_styles,
-    expand_aliases,
-    import_pyplot,
+    expand_curve_kwargs,
+    find_labelled,
     prepare_axes,
 )
-from ._inputs import check_has_attribute, iterate_parts
+from ._inputs import check_has_attribute, iterate_parts, name_reducers
 
 TIME_LABELS = {
     "fit_time": "seconds to fit",
@@ -104,11 +105,21 @@ class CodeSizeCurveDisplay:
         ValueError
             If `code_size_curve` or `plot` raises it.
         TypeError
-            If an estimator has no `transform`.
+            If an estimator has no `transform`, or `ax` holds something else than Axes.
         ImportError
             If matplotlib is not installed.
+
+        Notes
+        -----
+        All of these are raised before the first fit, unless every fit fails.
         """
-        import_pyplot(cls.__name__)  # if it is missing, fail before the long computation
+        reducers = name_reducers(estimators)
+        expected = choose_measures(measures, *predict_measures(reducers, y))
+        check_axes(cls.__name__, ax, len(expected))
+        check_std_style(std_display_style)
+        expand_curve_kwargs(curve_kwargs, len(reducers))
+        if np.size(ax) > 1:  # each of these Axes is for one of the expected measures
+            measures = expected
         curve = code_size_curve(
             estimators,
             X,
@@ -142,6 +153,7 @@ class CodeSizeCurveDisplay:
             How to draw the standard deviation over the folds; None leaves it out.
         curve_kwargs : dict or list of dict, default=None
             Keyword arguments of matplotlib's `plot`: one dict for all reducers, or one for each.
+            They replace the colours, markers and labels that the Display chooses.
 
         Returns
         -------
@@ -150,45 +162,33 @@ class CodeSizeCurveDisplay:
         Raises
         ------
         ValueError
-            If `measures` or `std_display_style` is unknown, or `ax` holds the wrong number of
-            Axes.
+            If `measures` or `std_display_style` is unknown, `ax` holds the wrong number of
+            Axes, or `curve_kwargs` the wrong number of dicts.
+        TypeError
+            If `ax` holds something else than Axes.
         """
-        measures = self._choose_measures(measures)
-        if std_display_style not in ("fill_between", "errorbar", None):
-            raise ValueError(
-                "std_display_style must be 'fill_between', 'errorbar' or None; got "
-                f"{std_display_style!r}."
-            )
+        available = [name for name in MEASURES if self.curve.get(name) is not None]
+        not_nan = [name for name in available if not np.isnan(self.curve[name]).all()]
+        measures = choose_measures(measures, available, not_nan)
+        check_std_style(std_display_style)
+        check_axes(type(self).__name__, ax, len(measures))
+        curve_kwargs = expand_curve_kwargs(curve_kwargs, len(self.curve.estimators))
         axes = prepare_axes(type(self).__name__, ax, len(measures))
         explained = set()
         for measure_ax, measure in zip(axes, measures, strict=True):
             self._draw_measure(measure_ax, measure, std_display_style, curve_kwargs)
-            labels = set(measure_ax.get_legend_handles_labels()[1])
+            artists, labels = find_labelled(measure_ax)
             # One legend is enough, unless a later Axes has curves that it does not name.
-            if not labels <= explained:
-                measure_ax.legend()
-                explained = labels
+            if not set(labels) <= explained:
+                measure_ax.legend(artists, labels)
+                explained = set(labels)
         self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         return self
 
-    def _choose_measures(self, measures):
-        """Return the measures to draw as a list; raise a ValueError for those not in the curve."""
-        available = [name for name in MEASURES if self.curve.get(name) is not None]
-        if measures is None:
-            scores = [name for name in available if name.endswith("_score")]
-            return [name for name in scores if not np.isnan(self.curve[name]).all()] or scores
-        measures = [measures] if isinstance(measures, str) else list(measures)
-        unknown = [name for name in measures if name not in available]
-        if unknown or not measures:
-            raise ValueError(f"measures must be among {available}; got {unknown or measures}.")
-        return measures
-
     def _draw_measure(self, ax, measure, std_display_style, curve_kwargs):
         """Draw the curves of all reducers for one measure."""
-        names, sizes = self.curve.estimators, self.curve.n_components
+        names, sizes = list(map(str, self.curve.estimators)), self.curve.n_components
         order = np.argsort(sizes)
-        if not isinstance(curve_kwargs, list | tuple):
-            curve_kwargs = [curve_kwargs] * len(names)
         styles = choose_method_styles(names, self.curve.get("kinds"))
         for name, values, style, kwargs in zip(
             names, self.curve[measure], styles, curve_kwargs, strict=True
@@ -196,11 +196,54 @@ class CodeSizeCurveDisplay:
             mean, std = values.mean(axis=1)[order], values.std(axis=1)[order]
             if np.isnan(mean).all():
                 continue
-            line_kwargs = {"label": name, **style, **expand_aliases(kwargs, "plot")}
+            line_kwargs = {"label": name, **style, **kwargs}
             (line,) = ax.plot(sizes[order], mean, **line_kwargs)
             draw_std(ax, sizes[order], mean, std, std_display_style, line.get_color())
         format_size_axis(ax, np.unique(sizes))
         ax.set_ylabel(self.curve.score_names.get(measure) or TIME_LABELS[measure])
+
+
+def predict_measures(reducers, y):
+    """Return the measures that `code_size_curve` will compute, and those not NaN everywhere."""
+    available = [name for name in MEASURES if name != "classifier_score" or y is not None]
+    has_inverse = any(hasattr(reducer, "inverse_transform") for reducer in reducers.values())
+    return available, [name for name in available if name != "reconstruction_score" or has_inverse]
+
+
+def choose_measures(measures, available, not_nan):
+    """Return the measures to draw as a list.
+
+    Parameters
+    ----------
+    measures : str, list of str or None
+        Measures that the user asks for. None takes the scores.
+    available : list of str
+        Measures of the curve.
+    not_nan : list of str
+        Those of them that are not NaN everywhere.
+
+    Raises
+    ------
+    ValueError
+        If `measures` is empty or has others than those of the curve.
+    """
+    if measures is None:
+        scores = [name for name in available if name.endswith("_score")]
+        return [name for name in scores if name in not_nan] or scores
+    measures = [measures] if isinstance(measures, str) else list(measures)
+    unknown = [name for name in measures if name not in available]
+    if unknown or not measures:
+        raise ValueError(f"measures must be among {available}; got {unknown or measures}.")
+    return measures
+
+
+def check_std_style(std_display_style):
+    """Raise a ValueError if there is no such way to draw standard deviations."""
+    if std_display_style not in ("fill_between", "errorbar", None):
+        raise ValueError(
+            "std_display_style must be 'fill_between', 'errorbar' or None; got "
+            f"{std_display_style!r}."
+        )
 
 
 def draw_std(ax, x, mean, std, std_display_style, color):
@@ -331,8 +374,8 @@ class LossCurveDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
-        name : str, default=None
-            Prefix of the labels, to distinguish several estimators in one Axes.
+        name : object, default=None
+            Prefix of the labels, converted to str, to distinguish several estimators in one Axes.
         color : matplotlib color, default=None
             Colour of both curves.
 
@@ -342,6 +385,7 @@ class LossCurveDisplay:
         """
         (ax,) = prepare_axes(type(self).__name__, ax)
         color = AUTOENCODER_STYLE["color"] if color is None else color
+        name = "" if name is None else str(name)
         prefix = f"{name}, " if name else ""
         epochs = np.arange(1, len(self.loss_curve) + 1)
         if self.start_name is not None and self.start_loss is not None:
@@ -361,6 +405,6 @@ class LossCurveDisplay:
         ax.set_ylabel(self.loss_name)
         if ax.get_xscale() == "linear":  # locators of other scales have no `integer`
             ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
+        ax.legend(*find_labelled(ax))
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,6 +1,6 @@
 """Displays of rows, as images or lines: reconstructions, interpolations and traversals."""
 
-from numbers import Integral
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,13 +9,27 @@ from sklearn.utils import check_consistent_length
 from .._compat import count_rows, select_rows
 from .._images import check_image_shape
 from ._drawing import (
+    check_axes,
+    check_cmap,
     choose_method_styles,
     choose_step_styles,
     draw_images,
     draw_lines,
     prepare_axes,
 )
-from ._inputs import check_has_attribute, choose_image_shape, name_reducers
+from ._inputs import (
+    check_components,
+    check_fitted,
+    check_has_attribute,
+    check_int,
+    choose_image_shape,
+    convert_names,
+    count_codes,
+    count_features,
+    get_class_name,
+    is_int,
+    name_reducers,
+)
 
 TILE_WIDTH = 0.75  # of an image, in inches
 
@@ -33,7 +47,11 @@ class ReconstructionDisplay:
         that of the colour map.
     image_shape : sequence of int, default=None
         (height, width) or (channels, height, width) of the images that the rows hold in C
-        order, with one channel or three. None draws lines.
+        order, with one channel or three. (channels, 1, length) is that of signals, with any
+        number of channels, which are drawn as lines. None draws lines as well.
+    kinds : dict of str to str, default=None
+        Class names of the reducers, by the names in `rows`, so that lines of the same method
+        have the same colour in all Displays. None tells methods by their names.
 
     Attributes
     ----------
@@ -54,13 +72,23 @@ class ReconstructionDisplay:
     >>> plt.show()
     """
 
-    def __init__(self, rows, *, image_shape=None):
+    def __init__(self, rows, *, image_shape=None, kinds=None):
         self.rows = rows
         self.image_shape = image_shape
+        self.kinds = kinds
 
     @classmethod
     def from_estimators(
-        cls, estimators, X, *, X_noisy=None, n_samples=8, image_shape=None, ax=None, cmap="gray"
+        cls,
+        estimators,
+        X,
+        *,
+        X_noisy=None,
+        n_samples=8,
+        image_shape=None,
+        kind="auto",
+        ax=None,
+        cmap="gray",
     ):
         """Reconstruct the first rows of X and draw them.
 
@@ -76,9 +104,10 @@ class ReconstructionDisplay:
         n_samples : int, default=8
             Number of rows to draw.
         image_shape : sequence of int, default=None
-            As in the constructor; None takes that of the first estimator with an `image_shape`.
-        ax, cmap : optional
-            As in `plot`.
+            As in the constructor; None takes that of the first estimator with an `image_shape`
+            that fits X.
+        kind, ax, cmap : optional
+            As in `plot`. ``kind="lines"`` draws lines whatever the `image_shape` is.
 
         Returns
         -------
@@ -87,11 +116,18 @@ class ReconstructionDisplay:
         Raises
         ------
         TypeError
-            If an estimator has no `inverse_transform`.
+            If an estimator has no `inverse_transform`, or `ax` is no Axes.
+        NotFittedError
+            If an estimator is not fitted.
         ValueError
-            If `n_samples` is not an int of at least 1, X and `X_noisy` have different numbers
-            of rows, an estimator is named "original" or "noisy", or `image_shape` does not fit
-            the features.
+            If `n_samples` is not an int of at least 1, X and `X_noisy` have different shapes, X
+            has another number of features than an estimator expects, estimators have equal
+            names or one is named "original" or "noisy", or `image_shape` does not fit the
+            features.
+
+        Notes
+        -----
+        All of these are raised before anything is computed.
         """
         reducers = name_invertible_reducers(estimators)
         taken = sorted({"original", "noisy"} & reducers.keys())
@@ -101,8 +137,12 @@ class ReconstructionDisplay:
                 f"got {taken}."
             )
         check_consistent_length(X, X_noisy)
-        if not (isinstance(n_samples, Integral) and n_samples >= 1):
-            raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
+        check_int("n_samples", n_samples, at_least=1)
+        image_shape = check_request(
+            cls.__name__, reducers.values(), X, image_shape=image_shape, kind=kind, ax=ax, cmap=cmap
+        )
+        if X_noisy is not None:
+            check_fitted(reducers.values(), X_noisy)
         first = slice(0, n_samples)
         X_in = select_rows(X if X_noisy is None else X_noisy, first)
         rows = {"original": to_dense_array(select_rows(X, first))}
@@ -110,12 +150,22 @@ class ReconstructionDisplay:
             rows["noisy"] = to_dense_array(X_in)
         for name, reducer in reducers.items():
             rows[name] = to_dense_array(reducer.inverse_transform(reducer.transform(X_in)))
-        image_shape = choose_image_shape(image_shape, reducers.values())
-        return cls(rows, image_shape=image_shape).plot(ax, cmap=cmap)
+        kinds = {name: get_class_name(reducer) for name, reducer in reducers.items()}
+        display = cls(rows, image_shape=image_shape, kinds=kinds)
+        return display.plot(ax, kind=kind, cmap=cmap)
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, X_noisy=None, n_samples=8, image_shape=None, ax=None, cmap="gray"
+        cls,
+        estimator,
+        X,
+        *,
+        X_noisy=None,
+        n_samples=8,
+        image_shape=None,
+        kind="auto",
+        ax=None,
+        cmap="gray",
     ):
         """Reconstruct the first rows of X with one estimator and draw them.
 
@@ -123,7 +173,7 @@ class ReconstructionDisplay:
         ----------
         estimator : fitted transformer
             It needs `inverse_transform`.
-        X, X_noisy, n_samples, image_shape, ax, cmap : optional
+        X, X_noisy, n_samples, image_shape, kind, ax, cmap : optional
             As in `from_estimators`.
 
         Returns
@@ -136,17 +186,21 @@ class ReconstructionDisplay:
             X_noisy=X_noisy,
             n_samples=n_samples,
             image_shape=image_shape,
+            kind=kind,
             ax=ax,
             cmap=cmap,
         )
 
-    def plot(self, ax=None, *, cmap="gray"):
+    def plot(self, ax=None, *, kind="auto", cmap="gray"):
         """Draw the rows.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
+        kind : {"auto", "images", "lines"}, default="auto"
+            Whether to draw images or lines. "auto" draws images if there is an `image_shape` with
+            a height above 1.
         cmap : str or matplotlib Colormap, default="gray"
             For images of one channel. "gray" draws the lowest value of the originals black
             and the highest white.
@@ -155,11 +209,14 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        names = list(self.rows)
-        grid = np.stack([np.asarray(rows) for rows in self.rows.values()])
+        rows_by_name = convert_names(self.rows)
+        names = list(rows_by_name)
+        grid = np.stack([np.asarray(rows) for rows in rows_by_name.values()])
         styles = {"original": {"color": "black"}, "noisy": {"color": "0.75"}}
         methods = [name for name in names if name not in styles]
-        for name, style in zip(methods, choose_method_styles(methods), strict=True):
+        kinds = convert_names(self.kinds or {})
+        kinds = [kinds.get(name, name) for name in methods]
+        for name, style in zip(methods, choose_method_styles(methods, kinds), strict=True):
             styles[name] = {**style, "marker": ""}
         self.ax_ = draw_rows(
             type(self).__name__,
@@ -167,6 +224,7 @@ class ReconstructionDisplay:
             grid,
             self.image_shape,
             names,
+            kind=kind,
             limits=compute_value_range(grid[0]),
             cmap=cmap,
             line_styles=[styles[name] for name in names],
@@ -213,7 +271,9 @@ class InterpolationDisplay:
         self.limits = limits
 
     @classmethod
-    def from_estimators(cls, estimators, X, *, n_steps=9, image_shape=None, ax=None, cmap="gray"):
+    def from_estimators(
+        cls, estimators, X, *, n_steps=9, image_shape=None, kind="auto", ax=None, cmap="gray"
+    ):
         """Interpolate between the codes of two rows in equal steps, decode and draw the result.
 
         Parameters
@@ -224,7 +284,7 @@ class InterpolationDisplay:
             Row to start from and row to end at.
         n_steps : int, default=9
             Number of decoded rows, including both ends; at least 2.
-        image_shape, ax, cmap : optional
+        image_shape, kind, ax, cmap : optional
             As in `ReconstructionDisplay`.
 
         Returns
@@ -234,33 +294,44 @@ class InterpolationDisplay:
         Raises
         ------
         TypeError
-            If an estimator has no `inverse_transform`.
+            If an estimator has no `inverse_transform`, or `ax` is no Axes.
+        NotFittedError
+            If an estimator is not fitted.
         ValueError
-            If X does not have exactly two rows, `n_steps` is not an int of at least 2, or
-            `image_shape` does not fit the features.
+            If X does not have exactly two rows or has another number of features than an
+            estimator expects, estimators have equal names, `n_steps` is not an int of at least
+            2, or `image_shape` does not fit the features.
+
+        Notes
+        -----
+        All of these are raised before anything is computed.
         """
         reducers = name_invertible_reducers(estimators)
         if count_rows(X) != 2:
             raise ValueError(f"X must have exactly two rows; got {count_rows(X)}.")
-        check_n_steps(n_steps)
+        check_int("n_steps", n_steps, at_least=2)
+        image_shape = check_request(
+            cls.__name__, reducers.values(), X, image_shape=image_shape, kind=kind, ax=ax, cmap=cmap
+        )
         walks = {}
         for name, reducer in reducers.items():
             start, end = to_dense_array(reducer.transform(X))
             codes = np.linspace(start, end, n_steps)
             walks[name] = to_dense_array(reducer.inverse_transform(codes))
-        image_shape = choose_image_shape(image_shape, reducers.values())
         display = cls(walks, image_shape=image_shape, limits=compute_value_range(X))
-        return display.plot(ax, cmap=cmap)
+        return display.plot(ax, kind=kind, cmap=cmap)
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_steps=9, image_shape=None, ax=None, cmap="gray"):
+    def from_estimator(
+        cls, estimator, X, *, n_steps=9, image_shape=None, kind="auto", ax=None, cmap="gray"
+    ):
         """Interpolate between the codes of two rows with one estimator and draw the result.
 
         Parameters
         ----------
         estimator : fitted transformer
             It needs `inverse_transform`.
-        X, n_steps, image_shape, ax, cmap : optional
+        X, n_steps, image_shape, kind, ax, cmap : optional
             As in `from_estimators`.
 
         Returns
@@ -268,16 +339,19 @@ class InterpolationDisplay:
         display : InterpolationDisplay
         """
         return cls.from_estimators(
-            [estimator], X, n_steps=n_steps, image_shape=image_shape, ax=ax, cmap=cmap
+            [estimator], X, n_steps=n_steps, image_shape=image_shape, kind=kind, ax=ax, cmap=cmap
         )
 
-    def plot(self, ax=None, *, cmap="gray"):
+    def plot(self, ax=None, *, kind="auto", cmap="gray"):
         """Draw the decoded rows: a row of images, or a panel of lines, for each reducer.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
+        kind : {"auto", "images", "lines"}, default="auto"
+            Whether to draw images or lines. "auto" draws images if there is an `image_shape` with
+            a height above 1.
         cmap : str or matplotlib Colormap, default="gray"
             For images of one channel.
 
@@ -285,15 +359,17 @@ class InterpolationDisplay:
         -------
         display : InterpolationDisplay
         """
-        grid = np.stack([np.asarray(walk) for walk in self.walks.values()])
+        walks = convert_names(self.walks)
+        grid = np.stack([np.asarray(walk) for walk in walks.values()])
         shares = np.linspace(0, 1, grid.shape[1])
         self.ax_ = draw_rows(
             type(self).__name__,
             ax,
             grid,
             self.image_shape,
-            list(self.walks),
+            list(walks),
             ["start", *(f"{share:.0%}" for share in shares[1:-1]), "end"],
+            kind=kind,
             limits=self.limits,
             cmap=cmap,
         )
@@ -354,6 +430,7 @@ class CodeTraversalDisplay:
         width=2.0,
         n_steps=7,
         image_shape=None,
+        kind="auto",
         ax=None,
         cmap="gray",
     ):
@@ -364,17 +441,18 @@ class CodeTraversalDisplay:
         estimator : fitted transformer
             It needs `inverse_transform`.
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
-            Rows whose codes determine the centre and the standard deviations.
+            Rows whose codes determine the centre and the standard deviations; at least two.
         row : int, default=None
             Index of the row of X whose code is the centre; None takes the mean of the codes.
-        components : sequence of int, default=None
-            Indices of the components to vary; None takes the first ten.
+        components : int or sequence of int, default=None
+            Indices of the components to vary, in the order of drawing; None takes the first ten.
+            Booleans and floats are refused: there are no masks.
         width : float, default=2.0
             Largest distance from the centre, to either side, in standard deviations of the
             component over X.
         n_steps : int, default=7
             Number of decoded rows for each component, at least 2.
-        image_shape, ax, cmap : optional
+        image_shape, kind, ax, cmap : optional
             As in `ReconstructionDisplay`.
 
         Returns
@@ -384,21 +462,41 @@ class CodeTraversalDisplay:
         Raises
         ------
         TypeError
-            If the estimator has no `inverse_transform`.
+            If the estimator has no `inverse_transform`, or `ax` is no Axes.
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
-            If X has no such row, the codes have no such components, `n_steps` is not an int of
-            at least 2, or `image_shape` does not fit the features.
+            If X has no such row or another number of features than the estimator expects, the
+            codes have no such components, `width` is not a positive number, `n_steps` is not an
+            int of at least 2, or `image_shape` does not fit the features.
+
+        Notes
+        -----
+        All of these are raised before anything is computed. Only the range of `components` is
+        checked after `transform` if the estimator has no `get_feature_names_out`.
         """
         check_has_attribute(estimator, "inverse_transform")
-        check_n_steps(n_steps)
+        check_int("n_steps", n_steps, at_least=2)
+        check_width(width)
+        check_row(row, count_rows(X))
+        if components is not None:
+            components = check_components(components, count_codes(estimator))
+        image_shape = check_request(
+            cls.__name__,
+            [estimator],
+            X,
+            image_shape=image_shape,
+            kind=kind,
+            ax=ax,
+            cmap=cmap,
+            min_rows=2,
+        )
         codes = to_dense_array(estimator.transform(X))
-        if row is not None and not 0 <= row < len(codes):
-            raise ValueError(
-                f"row must be the index of a row of X, from 0 to {len(codes) - 1}; got {row!r}."
-            )
         std = codes.std(axis=0, dtype=np.float64)  # the squares may overflow in float32
         centre = codes.mean(axis=0) if row is None else codes[row]
-        components = choose_components(components, codes.shape[1])
+        if components is None:
+            components = range(min(codes.shape[1], 10))
+        components = check_components(components, codes.shape[1])
         steps = np.linspace(-width, width, n_steps)
         varied = np.tile(centre, (len(components), n_steps, 1))
         for codes_of_component, k in zip(varied, components, strict=True):
@@ -409,18 +507,21 @@ class CodeTraversalDisplay:
             decoded.reshape(len(components), n_steps, -1),
             steps=steps,
             code_names=[f"code {k}" for k in components],
-            image_shape=choose_image_shape(image_shape, [estimator]),
+            image_shape=image_shape,
             limits=compute_value_range(X),
         )
-        return display.plot(ax, cmap=cmap)
+        return display.plot(ax, kind=kind, cmap=cmap)
 
-    def plot(self, ax=None, *, cmap="gray"):
+    def plot(self, ax=None, *, kind="auto", cmap="gray"):
         """Draw the decoded rows: a row of images, or a panel of lines, for each component.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
+        kind : {"auto", "images", "lines"}, default="auto"
+            Whether to draw images or lines. "auto" draws images if there is an `image_shape` with
+            a height above 1.
         cmap : str or matplotlib Colormap, default="gray"
             For images of one channel.
 
@@ -436,8 +537,9 @@ class CodeTraversalDisplay:
             ax,
             decoded,
             self.image_shape,
-            list(code_names),
+            [str(name) for name in code_names],
             [f"{step:+.1f} sd" if step else "centre" for step in self.steps],
+            kind=kind,
             limits=self.limits,
             cmap=cmap,
         )
@@ -453,23 +555,61 @@ def name_invertible_reducers(estimators):
     return reducers
 
 
-def check_n_steps(n_steps):
-    """Raise a ValueError if `n_steps` is not an int of at least 2, one for each end."""
-    if not (isinstance(n_steps, Integral) and n_steps >= 2):
-        raise ValueError(f"n_steps must be an int of at least 2; got {n_steps!r}.")
+def check_request(display_name, reducers, X, *, image_shape, kind, ax, cmap, min_rows=1):
+    """Check what all Displays of rows are asked for, and return the image shape or None.
+
+    The parameters are those of `ReconstructionDisplay.from_estimators`.
+    """
+    check_axes(display_name, ax)
+    check_cmap(cmap)
+    n_features = count_features(X)
+    image_shape = choose_image_shape(image_shape, reducers, n_features)
+    choose_layout(kind, image_shape, n_features)
+    check_fitted(reducers, X, min_rows)
+    return image_shape
 
 
-def choose_components(components, n_components):
-    """Return the indices of the components to vary, by default the first ten."""
-    if components is None:
-        return range(min(n_components, 10))
-    indices = np.atleast_1d(components)
-    if indices.size == 0 or not set(indices) <= set(range(n_components)):
+def choose_layout(kind, image_shape, n_features=None):
+    """Return how to draw rows, "images", "signals" or "features", and the shape of each.
+
+    Signals and features are drawn as lines. Their shape is (channels, 1, length).
+
+    Raises
+    ------
+    ValueError
+        If `kind` is unknown, or `image_shape` does not fit the features or cannot be drawn.
+    """
+    if kind not in ("auto", "images", "lines"):
+        raise ValueError(f"kind must be 'auto', 'images' or 'lines'; got {kind!r}.")
+    if image_shape is None:
+        if kind == "images":
+            raise ValueError("kind='images' needs an image_shape, such as (height, width).")
+        return "features", (1, 1, n_features)
+    shape = check_image_shape(image_shape, n_features, may_omit_channels=True)
+    is_signal = shape[1] == 1 and shape[2] > 1
+    if kind == "lines" or (kind == "auto" and is_signal):
+        return ("signals", shape) if is_signal else ("features", (1, 1, n_features))
+    if shape[0] not in (1, 3):
         raise ValueError(
-            f"components must hold integers from 0 to {n_components - 1}, at least one; got "
-            f"{components!r}."
+            f"image_shape={image_shape!r} has {shape[0]} channels; pictures can be drawn of 1 or "
+            "3. Channels come first: (channels, height, width). kind='lines' draws lines instead, "
+            "of any number of channels."
         )
-    return indices
+    return "images", shape
+
+
+def check_width(width):
+    """Raise a ValueError if `width` is not a positive finite number."""
+    if isinstance(width, bool) or not (isinstance(width, Real) and 0 < width < np.inf):
+        raise ValueError(f"width must be a positive number of standard deviations; got {width!r}.")
+
+
+def check_row(row, n_rows):
+    """Raise a ValueError if `row` is neither None nor the index of a row of X."""
+    if row is not None and not (is_int(row) and 0 <= row < n_rows):
+        raise ValueError(
+            f"row must be the index of a row of X, an int from 0 to {n_rows - 1}; got {row!r}."
+        )
 
 
 def to_dense_array(X):
@@ -480,7 +620,7 @@ def to_dense_array(X):
 def compute_value_range(X):
     """Return the lowest and the highest value of X."""
     X = to_dense_array(X)
-    return X.min(), X.max()
+    return np.nanmin(X), np.nanmax(X)  # estimators take missing values
 
 
 def draw_rows(
@@ -491,6 +631,7 @@ def draw_rows(
     row_names,
     column_names=None,
     *,
+    kind="auto",
     limits=None,
     cmap="gray",
     line_styles=None,
@@ -508,6 +649,8 @@ def draw_rows(
         Rows of X in the order in which they are drawn as images.
     image_shape : sequence of int or None
         (height, width) or (channels, height, width); None draws lines.
+    kind : {"auto", "images", "lines"}, default="auto"
+        Whether to draw images or lines; "auto" draws signals, of height 1, as lines.
     row_names, column_names : list of str
         Labels of the grid.
     limits, cmap : optional
@@ -524,27 +667,29 @@ def draw_rows(
     ax : matplotlib Axes
         Axes with the images or lines.
     """
-    if image_shape is not None:
-        image_shape = check_image_shape(
-            image_shape, grid.shape[-1], may_omit_channels=True, n_channels=(1, 3)
-        )
+    layout, shape = choose_layout(kind, image_shape, grid.shape[-1])
     n_rows, n_columns = grid.shape[:2]
-    if image_shape:
-        height = n_rows * TILE_WIDTH * image_shape[1] / image_shape[2]
+    if layout == "images":
+        height = n_rows * TILE_WIDTH * shape[1] / shape[2]
         # 1.6 and 0.4 inches are for the labels.
         (ax,) = prepare_axes(display_name, ax, size=(n_columns * TILE_WIDTH + 1.6, height + 0.4))
         if column_names:
             column_names = keep_outer_and_middle(column_names)
-        draw_images(ax, grid, image_shape, row_names, column_names, limits=limits, cmap=cmap)
+        draw_images(ax, grid, shape, row_names, column_names, limits=limits, cmap=cmap)
         return ax
     if lines_by == "row":
         panels, panel_names = grid.swapaxes(0, 1), [f"row {j}" for j in range(n_columns)]
         line_names = row_names
     else:
         panels, panel_names, line_names = grid, row_names, column_names
-    (ax,) = prepare_axes(display_name, ax, size=(1.4 * len(panels) + 2.4, 3))
+    (ax,) = prepare_axes(
+        display_name, ax, size=(1.4 * len(panels) + 2.4, max(3, 0.9 * shape[0] + 0.8))
+    )
     line_styles = line_styles or choose_step_styles(n_columns)
-    draw_lines(ax, panels, panel_names, line_names, line_styles)
+    draw_lines(ax, panels, panel_names, line_names, line_styles, n_channels=shape[0])
+    is_signal = layout == "signals"
+    ax.set_xlabel("position in the signal" if is_signal else "features, in the order of X")
+    ax.set_ylabel("value" if shape[0] == 1 else "channel")
     return ax
 
 
