@@ -4,15 +4,19 @@ import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
+from scipy.linalg import eigh, svd
 from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.extmath import svd_flip
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ._model import make_model
 from ._networks import LinearPath
@@ -27,6 +31,16 @@ MAX_ENTRIES = 2**26  # of dense rows that are in memory at once
 MAX_FEATURES_FOR_COVARIANCE = 1_000
 ROWS_A_FEATURE_FOR_COVARIANCE = 10
 
+# Sparse tables of so few rows or features are solved by all products of these, larger ones by
+# ARPACK, as `PCA(svd_solver="arpack")` does.
+MAX_SIDE_FOR_PRODUCTS = 2**7
+PRODUCT_ENTRIES = 2**15  # of the arrays that are made for these products
+
+# A share of the variance needs all eigenvalues of a sparse table: their time grows with the cube of
+# the smaller side, and beyond this density dense products are faster.
+MAX_SIDE_FOR_SHARE = 2**12
+MAX_DENSITY_FOR_SHARE = 0.05
+
 # Few rows are corrupted several times over, until there are this many rows per feature: the
 # regression then averages over the corruption instead of fitting a single draw of it.
 CORRUPTED_ROWS_A_FEATURE = 50
@@ -40,6 +54,8 @@ PENALTY = 1.0
 ROWS_A_COMPONENT = 10
 
 MAX_ROWS_FOR_SLOPE = 1_000  # spread evenly over the rows of the start
+MAX_SPARSE_ENTRIES_FOR_SLOPE = 2**22  # where the table is sparse: of dense rows, made for this
+MIN_DENSE_ROWS = 64  # of a sparse table, however many features it has
 CORRUPTED_PART_ENTRIES = 2**21  # of rows that are corrupted at once
 MAX_SLOPE = 100.0
 
@@ -168,7 +184,7 @@ def compute_start(rows, units, n_components, random_state, corrupt=None):
         )
     if not units.has_logits:
         return start
-    few = sample.read_array(MAX_ROWS_FOR_SLOPE)
+    few = sample.read_few_rows()
     return convert_to_logits(start, few, few if corrupt is None else corrupt(few), units)
 
 
@@ -185,6 +201,7 @@ class Sample:
     def __init__(self, rows, units, random_state):
         self.rows = rows
         self.units = units
+        self.is_sparse = isinstance(rows, SparseRows)
         self.index = np.arange(len(rows))
         if len(rows) > MAX_ROWS:
             rng = check_random_state(random_state)
@@ -192,20 +209,32 @@ class Sample:
         self.shape = len(self.index), rows.shape[1]
 
     def compute_components(self, n_components, random_state):
-        """Return the principal components, an array, and their variances."""
+        """Return the principal components, an array, and their variances.
+
+        A sparse table is never made dense if the number of components is given.
+        """
         n_samples, n_features = self.shape
+        if self.is_sparse and (n_components >= 1 or self.has_sparse_share()):
+            return compute_sparse_components(
+                self.read_sparse(), self.units, n_components, random_state
+            )
         if (
             n_features <= MAX_FEATURES_FOR_COVARIANCE
             and n_samples >= ROWS_A_FEATURE_FOR_COVARIANCE * n_features
         ):
             return compute_eigenvectors(self.compute_covariance(), n_components)
-        is_sparse = isinstance(self.rows, SparseRows)
-        is_large = n_samples * n_features > MAX_ENTRIES
-        if is_sparse and is_large and 1 <= n_components < min(self.shape):
-            pca = PCA(n_components, svd_solver="arpack", random_state=random_state)
-            pca.fit(self.rows.X[self.index])
-            return pca.components_, self.units.standardize_variance(pca.explained_variance_)
         return compute_components(self.read_array(), n_components, random_state)
+
+    def has_sparse_share(self):
+        """Tell whether all variances of a sparse table are best computed from sparse products."""
+        X = self.rows.X
+        is_small = min(self.shape) <= MAX_SIDE_FOR_SHARE
+        return is_small and X.nnz <= MAX_DENSITY_FOR_SHARE * math.prod(X.shape)
+
+    def read_sparse(self):
+        """Return the rows of a sparse table, not standardised; all rows without a copy."""
+        X = self.rows.X
+        return X if len(self.index) == len(self.rows) else X[self.index]
 
     def compute_covariance(self):
         """Return the covariance of the features, computed in constant memory."""
@@ -223,7 +252,8 @@ class Sample:
         There are fewer where so many would have more than `MAX_ENTRIES` entries.
         """
         _, n_features = self.shape
-        max_rows = min(max_rows, max(MAX_ROWS_FOR_SLOPE, MAX_ENTRIES // n_features))
+        min_rows = MIN_DENSE_ROWS if self.is_sparse else MAX_ROWS_FOR_SLOPE
+        max_rows = min(max_rows, max(min_rows, MAX_ENTRIES // n_features))
         index = self.index[:: -(-len(self.index) // max_rows)]
         array = torch.empty(len(index), n_features, dtype=self.rows.dtype)
         n_filled = 0
@@ -231,6 +261,14 @@ class Sample:
             array[n_filled : n_filled + len(part)] = part
             n_filled += len(part)
         return array.numpy()
+
+    def read_few_rows(self):
+        """Return standardised rows as an array, as many as the slope of logits needs."""
+        max_rows = MAX_ROWS_FOR_SLOPE
+        if self.is_sparse:
+            fit = MAX_SPARSE_ENTRIES_FOR_SLOPE // self.shape[1]
+            max_rows = min(max_rows, max(MIN_DENSE_ROWS, fit))
+        return self.read_array(max_rows)
 
     def read_parts(self, index):
         """Yield the rows at an index, standardised in their dtype, part by part."""
@@ -251,6 +289,98 @@ def compute_eigenvectors(covariance, n_components):
         n_largest = np.searchsorted(explained, n_components, side="right") + 1
     _, components = svd_flip(None, components[:n_largest], u_based_decision=False)
     return components, variance[:n_largest]
+
+
+class SparseTable:
+    """The products of a sparse table's standardised rows u, from those of its entries.
+
+    Parameters
+    ----------
+    X : scipy.sparse.csr_array or csr_matrix of shape (n_samples, n_features)
+    scale : float
+    dtype : type
+        To compute in.
+
+    Attributes
+    ----------
+    is_wide : bool
+        Whether there are fewer rows than features.
+    side : int
+        The smaller of n_samples and n_features.
+    """
+
+    def __init__(self, X, scale, dtype):
+        entries = X.data.astype(dtype, copy=False), X.indices, X.indptr
+        self.X = csr_array(entries, shape=X.shape)  # shares memory with X where it can
+        self.mean, _ = mean_variance_axis(self.X, axis=0)
+        self.scale = scale
+        self.dtype = dtype
+        self.shape = n_samples, n_features = X.shape
+        self.is_wide = n_samples < n_features
+        self.side = min(X.shape)
+
+    def multiply(self, V):
+        """Return u @ V for V of shape (n_features,) or (n_features, n)."""
+        return (self.X @ V - self.mean @ V) / self.scale
+
+    def multiply_transposed(self, V):
+        """Return u.T @ V for V of shape (n_samples,) or (n_samples, n)."""
+        return (self.X.T @ V - np.multiply.outer(self.mean, V.sum(axis=0))) / self.scale
+
+    def multiply_products(self, V):
+        """Return C @ V, where C is u @ u.T or u.T @ u, the smaller, divided by n_samples - 1."""
+        first, second = self.multiply, self.multiply_transposed
+        if self.is_wide:
+            first, second = second, first
+        return second(first(V)) / (self.shape[0] - 1)
+
+    def compute_products(self):
+        """Return C as an array, made from few columns at a time."""
+        C = np.eye(self.side, dtype=self.dtype)
+        for part in gen_batches(self.side, max(1, PRODUCT_ENTRIES // max(self.shape))):
+            C[:, part] = self.multiply_products(C[:, part])
+        return C
+
+
+def compute_sparse_components(X, units, n_components, random_state):
+    """Return the principal components of a sparse table and their variances, as PCA has them.
+
+    There are at most n_samples - 1 of them: one more would have no variance.
+    """
+    n_samples, n_features = X.shape
+    if n_components >= 1:
+        n_components = min(n_components, n_features, n_samples - 1)
+    # ARPACK would need a basis of that many vectors
+    n_basis = 2 * n_components if n_components >= 1 else math.inf
+    if min(X.shape) <= max(MAX_SIDE_FOR_PRODUCTS, n_basis):
+        table = SparseTable(X, units.scale, np.float64)
+        components, variance = compute_eigenvectors(table.compute_products(), n_components)
+    else:
+        # in float32 the difference to a large mean would have too few digits
+        table = SparseTable(X, units.scale, X.dtype if units.is_near_zero() else np.float64)
+        components, variance = iterate_eigenvectors(table, n_components, random_state)
+    if table.is_wide:  # the eigenvectors are those of u @ u.T
+        basis = table.multiply_transposed(components.T)
+        basis, singular, _ = svd(basis, full_matrices=False, overwrite_a=True)
+        components, variance = basis.T, singular**2 / (n_samples - 1)
+    _, components = svd_flip(None, components, u_based_decision=False)
+    return components, variance
+
+
+def iterate_eigenvectors(table, n_components, random_state):
+    """Return the largest eigenvectors of the products of a `SparseTable`, and their eigenvalues.
+
+    ARPACK computes them, from the vector with which scikit-learn's PCA starts it.
+    """
+    v0 = check_random_state(random_state).uniform(-1, 1, table.side).astype(table.dtype)
+    if not table.multiply_products(v0).any():  # constant rows, for which ARPACK has an error
+        return np.eye(n_components, table.side), np.zeros(n_components)
+    # ARPACK goes on from a random vector if a subspace has all the variance
+    seed = {"rng": 0} if "rng" in signature(eigsh).parameters else {}  # since SciPy 1.17
+    multiply = table.multiply_products
+    C = LinearOperator((table.side, table.side), multiply, matmat=multiply, dtype=table.dtype)
+    variance, vectors = eigsh(C, n_components, v0=v0, **seed)
+    return vectors[:, ::-1].T, np.maximum(variance[::-1], 0)
 
 
 def compute_components(X, n_components, random_state):

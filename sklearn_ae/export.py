@@ -1,8 +1,14 @@
 """Export of fitted autoencoders to other runtimes."""
 
 import copy
+import logging
+import os
+import tempfile
 import warnings
+from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
@@ -10,37 +16,55 @@ from ._base import BaseAutoencoder
 
 __all__ = ["to_onnx"]
 
+_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+
+# Of the format: a larger model needs a second file for its weights.
+_MAX_BYTES = 2**31
+
 _NAMES = {"encoder": ("X", "codes"), "decoder": ("codes", "X"), "reconstruct": ("X", "X_restored")}
 
 
-def to_onnx(estimator, path, part="encoder"):
+def to_onnx(estimator, path, part="encoder", dtype=None):
     """Write a part of a fitted autoencoder as an ONNX model.
 
     The model has the inputs and outputs of the estimator's method: it includes centring, scaling,
-    `clip`, and the logistic function of "binary_cross_entropy". Rows are float64 where `fit` saw
-    float64, or integers of 32 bits and more, else float32; codes are float32. The number of rows
-    is free.
+    `clip`, and the logistic function of "binary_cross_entropy". Codes are float32; rows have the
+    dtype of the estimator's reconstructions, or `dtype`. The number of rows is free.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer or DenoisingAutoencoder
         Fitted.
-    path : str or path-like
-        The file to write, "….onnx".
+    path : str, path-like or binary file object
+        The file to write, "….onnx", or what is open for writing bytes: `io.BytesIO()`,
+        `open(…, "wb")`. A file is written once the model is complete, in place of one of that
+        name. Models above 2 GB get a second file beside it, "….onnx.data".
     part : {"encoder", "decoder", "reconstruct"}, default="encoder"
         What `transform`, `inverse_transform` or `reconstruct` computes. The model's input is
         named "X", or "codes" for the decoder, its output "codes", "X" or "X_restored".
+    dtype : {None, "float32", "float64"} or NumPy dtype, default=None
+        Dtype of the rows that the model takes and returns. None means float64 if `fit` saw
+        float64, or integers of 32 bits and more, and float32 otherwise. With "float32" the model
+        computes in float32 only, which some runtimes need. Centring then loses the digits that
+        float32 has no room for: where the mean of a feature is 1000 times the deviations from
+        it, three of seven are lost.
 
     Raises
     ------
+    FileNotFoundError
+        If the folder of the file does not exist.
     ImportError
         Without the packages of the extra ``onnx``.
+    IsADirectoryError
+        If `path` is a folder.
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of this package.
+        If the estimator is not one of this package, or if `path` is neither a path nor a file
+        that takes bytes.
     ValueError
-        If there is no such part.
+        If there is no such part, if `dtype` is not float32 or float64, or if the model is too
+        large for a file object.
 
     References
     ----------
@@ -67,26 +91,100 @@ def to_onnx(estimator, path, part="encoder"):
     if part not in _NAMES:
         raise ValueError(f"part must be one of {list(_NAMES)}; got {part!r}.")
     check_is_fitted(estimator)
+    torch_dtype = _resolve_dtype(dtype, estimator._model_)
+    is_file = _check_destination(path, estimator._model_)
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("to_onnx needs more packages: pip install sklearn-ae[onnx]") from error
     model = copy.deepcopy(estimator._model_).cpu()
-    module = _Part(model, part, estimator.clip).eval()
-    name, output_name = _NAMES[part]
-    with warnings.catch_warnings():
+    model.units.to(torch_dtype)
+    program = _export(_Part(model, part, estimator.clip).eval(), *_NAMES[part])
+    if is_file:
+        path.write(program.model_proto.SerializeToString())
+    else:
+        _save_whole(program, path)
+
+
+def _resolve_dtype(dtype, model):
+    """Return the torch dtype of the rows of an exported model, or raise a ValueError."""
+    if dtype is None:
+        return model.get_dtype()
+    try:
+        return _DTYPES[np.dtype(dtype)]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"dtype must be None, 'float32' or 'float64'; got {dtype!r}.") from error
+
+
+def _check_destination(path, model):
+    """Tell whether `path` is a file object, or raise an error if nothing can be written there."""
+    if isinstance(path, str | os.PathLike):
+        _check_path(path)
+        return False
+    try:
+        path.write(b"")
+    except (AttributeError, TypeError) as error:
+        raise TypeError(
+            "path must be a str, a path-like object, or a file that is open for writing bytes, "
+            f"such as io.BytesIO() or open(…, 'wb'); got {path!r}."
+        ) from error
+    if sum(parameter.nbytes for parameter in model.parameters()) >= _MAX_BYTES:
+        raise ValueError("The model has more than 2 GB, too many for one file. Pass a path.")
+    return True
+
+
+def _check_path(path):
+    """Raise an error if a path is a folder, or if its folder does not exist."""
+    path = Path(os.fsdecode(path))
+    if path.is_dir():
+        raise IsADirectoryError(f"path must be a file, e.g. 'encoder.onnx'; {path} is a folder.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+
+
+def _export(module, input_name, output_name):
+    """Return the ONNX program of a `_Part`."""
+    with warnings.catch_warnings(), _only_errors_logged():
         warnings.simplefilter("ignore")  # torch's exporter warns of functions that it calls itself
-        torch.onnx.export(
+        return torch.onnx.export(
             module,
             (module.make_example(),),
-            str(path),
-            input_names=[name],
+            input_names=[input_name],
             output_names=[output_name],
             dynamic_shapes=({0: torch.export.Dim("n_rows", min=1)},),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
+
+
+@contextmanager
+def _only_errors_logged():
+    """Let torch's exporter log nothing but errors in the block, unless its level has been set.
+
+    It warns that torchvision is not installed, which no autoencoder needs.
+    """
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    if level == logging.NOTSET:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _save_whole(program, path):
+    """Write an ONNX program to a path; if that fails, what was there before stays."""
+    path = Path(os.path.realpath(os.fsdecode(path)))
+    if path.exists() and not path.is_file():  # a pipe or a device, which must not be replaced
+        program.save(str(path))
+        return
+    # in the same file system, under the same name: a large model has the name of its second file
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        program.save(str(Path(folder, path.name)))
+        for written in sorted(Path(folder).iterdir(), reverse=True):  # the weights first
+            written.replace(path.parent / written.name)
 
 
 class _Part(torch.nn.Module):
@@ -111,7 +209,8 @@ class _Part(torch.nn.Module):
         """Return rows or codes that the part takes."""
         if self.encodes:
             return self.model.units.mean.expand(2, -1).clone()
-        return torch.zeros(2, self.model.architecture.n_components)
+        n_components = self.model.architecture.n_components
+        return torch.zeros(2, n_components, dtype=torch.float32, device="cpu")
 
     def forward(self, rows):
         """Compute what the part does."""

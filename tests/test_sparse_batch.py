@@ -161,7 +161,8 @@ def test_training_is_that_on_dense_rows(optimizer):
         AutoencoderTransformer(3, optimizer=optimizer, **QUICK).fit(table)
         for table in (X, X.toarray())
     )
-    assert_allclose(fitted.loss_curve_, reference.loss_curve_, rtol=1e-4)
+    # Adam makes steps of the same size of gradients that are rounding errors
+    assert_allclose(fitted.loss_curve_, reference.loss_curve_, rtol=1e-3)
     assert_allclose(fitted.transform(X), reference.transform(X.toarray()), atol=1e-3)
     assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X))
     for table in (X, X.toarray(), X.tocsc()):

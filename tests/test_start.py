@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.decomposition import PCA
 from zoo import make_units
 
@@ -12,6 +14,7 @@ from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _start as module
 from sklearn_ae._rows import make_rows
 from sklearn_ae._start import compute_start
+from sklearn_ae._units import Units
 
 
 def untrained(n_components, **params):
@@ -155,6 +158,179 @@ def test_regression_copes_with_any_rank(X, corrupt, dtype):
     assert start.bias.shape == (2,)
     restored = (corrupt(U) @ start.encoder.T + start.bias) @ start.decoder.T
     assert np.square(restored - U).mean() <= 1.001 * np.square(U).mean()
+
+
+# ---------------------------------------------------------------------------- sparse tables
+
+
+def refuse_dense_rows(*args, **kwargs):
+    raise AssertionError("rows were made dense")
+
+
+def sparse_start(X, n_components, random_state=0):
+    """Return the start of a sparse table; it fails where it would make rows dense."""
+    rows = make_rows(X)
+    units = Units.from_moments(rows.compute_moments(), rows.dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("read_array", "read_parts"):
+            patch.setattr(module.Sample, name, refuse_dense_rows)
+        for kind in (sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.csc_matrix):
+            patch.setattr(kind, "toarray", refuse_dense_rows)
+            patch.setattr(kind, "todense", refuse_dense_rows)
+        return compute_start(rows, units, n_components, random_state)
+
+
+def draw_sparse(shape, density=0.05, seed=0, dtype=np.float64):
+    """Return a sparse table whose components differ in their variance."""
+    X = sparse.random_array(shape, density=density, format="csr", rng=seed)
+    return sparse.csr_array(X * np.geomspace(1, 0.1, shape[1])).astype(dtype)
+
+
+SHAPES = [(400, 900), (900, 400), (60, 900), (900, 60), (3000, 140), (130, 130), (5, 40)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sparse_start_is_that_of_scikit_learns_sparse_pca(shape, dtype):
+    X = draw_sparse(shape, dtype=dtype)
+    for n_components in {1, min(4, min(shape) - 1), min(20, min(shape) - 1), min(shape) - 1}:
+        pca = PCA(n_components, svd_solver="arpack", random_state=0).fit(X.astype(np.float64))
+        found = sparse_start(X, n_components)
+        scale = pca.explained_variance_[0] ** 0.5
+        scores = X @ (found.encoder - pca.components_).T  # of what has no variance any will do
+        used = pca.explained_variance_ > 1e-3 * pca.explained_variance_[0]
+        atol = (1e-9 if dtype == np.float64 else 2e-3) * scale
+        assert_allclose(scores[:, used], 0, atol=atol)
+        assert_allclose(found.encoder @ found.encoder.T, np.eye(n_components), atol=1e-4)
+        assert_array_equal(found.decoder, found.encoder.T)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_codes_of_sparse_rows_are_those_of_the_exact_pca_of_dense_ones(shape):
+    X = draw_sparse(shape)
+    n_components = min(6, min(shape) - 1)
+    fitted, reference = (untrained(n_components).fit(table) for table in (X, X.toarray()))
+    exact = PCA(n_components, svd_solver="full").fit_transform(X.toarray())
+    assert_allclose(fitted.transform(X), exact, atol=1e-5)
+    # dense tables of some shapes are solved by random projections
+    assert fitted.score(X) > reference.score(X.toarray()) - 1e-5
+
+
+@pytest.mark.parametrize("shape", [(900, 60), (3000, 140), (130, 130), (5, 40)])
+def test_sparse_start_is_that_of_dense_rows(shape):
+    X = draw_sparse(shape)
+    n_components = min(6, min(shape) - 1)
+    fitted, reference = (untrained(n_components).fit(table) for table in (X, X.toarray()))
+    for method in ("transform", "reconstruct"):
+        found, expected = getattr(fitted, method)(X), getattr(reference, method)(X.toarray())
+        assert_allclose(found, expected, atol=1e-5)
+
+
+def test_sparse_start_of_any_dtype_and_index():
+    counts = sparse.csr_array(np.random.RandomState(0).poisson(0.1, size=(500, 300)))
+    reference = sparse_start(counts.astype(np.float64), 5)
+    wide = counts.astype(np.float64)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    tables = (counts, counts.astype(np.uint8), counts.astype(np.float32), wide)
+    for table in (*tables, sparse.csr_matrix(counts.astype(np.float64))):
+        assert_allclose(sparse_start(table, 5).encoder, reference.encoder, atol=1e-3)
+    marks = counts.astype(bool)
+    expected = sparse_start(marks.astype(np.float64), 5).encoder
+    assert_allclose(sparse_start(marks, 5).encoder, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(20, 400), (400, 20), (300, 400), (30, 1), (2, 3)])
+def test_more_codes_than_a_sparse_table_has_components(shape):
+    X = draw_sparse(shape, 0.3)
+    size = min(shape[0] - 1, shape[1])
+    start = sparse_start(X, size + 5)
+    assert start.encoder.shape == (size + 5, shape[1])
+    assert_array_equal(start.encoder[size:], 0)
+    centred = X - np.asarray(X.mean(axis=0))
+    assert_allclose(centred @ start.encoder.T @ start.encoder, centred, atol=1e-9)
+
+
+DEGENERATE = {
+    "empty": sparse.csr_array((300, 200)),
+    "empty, wide": sparse.csr_array((200, 300)),
+    "constant": sparse.csr_array(np.full((300, 200), 0.1)),
+    "one entry": sparse.csr_array(([1.0], ([3], [4])), shape=(300, 200)),
+    "one column": sparse.csr_array(np.eye(300, 200) * (np.arange(200) == 7)),
+    "equal variances": sparse.eye_array(300, format="csr"),
+    "low rank": sparse.kron(draw_sparse((3, 4), 0.9), np.ones((100, 50)), format="csr"),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", DEGENERATE)
+@pytest.mark.parametrize("n_components", [1, 10, 190, 250])
+def test_degenerate_sparse_tables(name, n_components, dtype):
+    X = sparse.csr_array(DEGENERATE[name].astype(dtype))
+    found, again = (sparse_start(X, n_components) for _ in range(2))
+    assert_array_equal(found.encoder, again.encoder)
+    assert np.isfinite(found.encoder).all()
+    centred = (X - np.asarray(X.mean(axis=0))).astype(float)
+    kept = np.square(centred @ found.encoder.T).sum()
+    exact = np.square(np.linalg.svd(centred, compute_uv=False))[:n_components].sum()
+    assert kept == pytest.approx(exact, rel=1e-4, abs=1e-8)
+
+
+@pytest.mark.parametrize("magnitude", [1e-20, 1e-6, 1e6])
+def test_magnitude_of_a_sparse_table_does_not_matter(magnitude):
+    X = draw_sparse((300, 400))
+    expected = sparse_start(X, 4)
+    found = sparse_start(magnitude * X, 4)
+    assert_allclose(found.encoder, expected.encoder, atol=1e-8)
+    assert found.code_rms == pytest.approx(expected.code_rms)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_one_column_far_from_zero(dtype):
+    X = draw_sparse((300, 400)).toarray()
+    X[:, 0] = 4096 + np.random.RandomState(0).normal(size=300).round(2)
+    X = X.astype(dtype)
+    expected = PCA(4).fit(X.astype(np.float64)).components_
+    assert_allclose(sparse_start(sparse.csr_array(X), 4).encoder, expected, atol=1e-5)
+
+
+def test_random_state_of_the_sparse_solver_is_that_of_pca():
+    X = draw_sparse((400, 900))
+    state, reference = (np.random.RandomState(3) for _ in range(2))
+    found = sparse_start(X, 4, random_state=state)
+    expected = PCA(4, svd_solver="arpack", random_state=reference).fit(X)
+    assert_allclose(found.encoder, expected.components_, atol=1e-9)
+    assert state.randint(1000) == reference.randint(1000)
+
+
+def test_large_sparse_X_is_sampled(monkeypatch):
+    X = draw_sparse((2000, 150))
+    monkeypatch.setattr(module, "MAX_ROWS", 500)
+    index = np.sort(np.random.RandomState(0).choice(2000, 500, replace=False))
+    found, again = (sparse_start(X, 3).encoder for _ in range(2))
+    assert_array_equal(found, again)
+    exact = PCA(3, svd_solver="arpack", random_state=0).fit(X[index]).components_
+    assert_allclose(found, exact, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(60, 900), (900, 60), (300, 400)])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_share_of_the_variance_of_a_sparse_table(shape, share):
+    X = draw_sparse(shape, 0.04)
+    found = sparse_start(X, share).encoder
+    expected = PCA(share).fit(X.toarray())
+    assert_allclose(found, expected.components_, atol=1e-6)
+
+
+def test_slope_of_sparse_logits_needs_few_rows(monkeypatch):
+    X = draw_sparse((300, 400))
+    read = []
+    read_array = module.Sample.read_array
+    monkeypatch.setattr(
+        module.Sample, "read_array", lambda *args: read.append(read_array(*args)) or read[-1]
+    )
+    monkeypatch.setattr(module, "MAX_SPARSE_ENTRIES_FOR_SLOPE", 100 * 400)
+    untrained(3, loss="binary_cross_entropy").fit(X / X.max())
+    assert [len(rows) for rows in read] == [100]
 
 
 # ---------------------------------------------------------------------------------- logits
