@@ -13,6 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
+from ._isolation import isolate_torch
 
 __all__ = ["to_onnx"]
 
@@ -24,6 +25,7 @@ _MAX_BYTES = 2**31
 _NAMES = {"encoder": ("X", "codes"), "decoder": ("codes", "X"), "reconstruct": ("X", "X_restored")}
 
 
+@isolate_torch()
 def to_onnx(estimator, path, part="encoder", dtype=None):
     """Write a part of a fitted autoencoder as an ONNX model.
 
