@@ -230,6 +230,8 @@ class AutoencoderNet(NeuralNet):
             group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y)
+        if not self._has_hooks("on_train_end"):
+            return self
         kept = copy.deepcopy(self.module_.state_dict())
         self.notify("on_train_end", X=X, y=y)
         self.module_.load_state_dict(kept)  # EarlyStopping(load_best=True) loads its own
@@ -241,13 +243,16 @@ class AutoencoderNet(NeuralNet):
         train, valid = self.get_split_datasets(X)
         batches = self.get_iterator(train, training=True)
         held_out = None if valid is None else self.get_iterator(valid)
-        self.watched_ = self._has_batch_hooks()
+        self.watched_ = self._has_hooks(*BATCH_HOOKS)
         self.parameters_ = list(self.module_.parameters())
         self.rates_ = None  # for "constant": the optimizer or a callback has the rate
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
         start_losses = None if valid is None else self._compute_validation_losses(held_out)
+        self.start_loss_ = None if valid is None else float(start_losses.mean())
+        if not epochs:  # the start is kept, and no copy of its weights is needed
+            return self
         kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
         self.forward_ = batches.ranks.wrap_forward(self.module_)
         try:
@@ -255,7 +260,6 @@ class AutoencoderNet(NeuralNet):
         finally:
             del self.rates_, self.parameters_, self.forward_
         self.best_epoch_ = kept.restore()
-        self.start_loss_ = None if valid is None else float(start_losses.mean())
         if diverged:
             self.optimizer_.state.clear()  # its moments are not finite
             warn_diverged(len(self.history), self.best_epoch_)
@@ -466,11 +470,12 @@ class AutoencoderNet(NeuralNet):
             np.isfinite(values).all() for values in losses if values is not None
         )
 
-    def _has_batch_hooks(self):
+    def _has_hooks(self, *hooks):
+        """Tell whether a callback has any of these hooks."""
         return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
-            for hook in BATCH_HOOKS
+            for hook in hooks
         )
 
 
