@@ -473,7 +473,7 @@ class AutoencoderNet(NeuralNet):
     def _has_hooks(self, *hooks):
         """Tell whether a callback has any of these hooks."""
         return any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
+            getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
             for hook in hooks
         )
