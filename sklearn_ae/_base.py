@@ -3,7 +3,6 @@
 import copyreg
 import warnings
 from abc import ABCMeta
-from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
 
@@ -15,14 +14,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import StandardizedRows
-from ._callbacks import check_callbacks, wrap_callbacks
+from ._callbacks import wrap_objects
 from ._compat import check_same_namespace, fit_context, get_namespace, open_callback_context
 from ._evidence import make_split
 from ._isolation import isolate_torch
 from ._model import make_result
 from ._moments import RunningMoments
 from ._plan import CONSTRAINTS, make_plan
-from ._random import draw_generator, draw_seed, make_random_state, seed_torch
+from ._random import draw_generator, make_random_state
 from ._ranks import join_ranks, make_ranks
 from ._rows import (
     check_table,
@@ -94,15 +93,15 @@ class BaseAutoencoder(
         """
         warn_of_pairs(X, y)
         continues = self.warm_start and self._is_fitted()
-        with restore_on_error(self, trains_on=continues), isolate_torch():
+        with restore_on_error(self, trains_on=continues):
             X, rows, moments, plan, ranks = self._read_table(X, reset=not continues)
             random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
             if continues:
                 self._continue_with(plan, moments)
-                self.linear_start_ = False
+                self._plan_, self.linear_start_ = plan, False
             else:
                 self._make_model(X, rows, plan, moments, random_state, ranks)
-            split = make_split(plan, draw_seed(random_state)) if plan.early_stopping else None
+            split = make_split(plan, random_state)
             keep_start = continues or plan.has_linear_path
             how = {"keep_start": keep_start, "train_split": split}
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
@@ -116,7 +115,8 @@ class BaseAutoencoder(
         """Train one epoch on a chunk of rows, at a constant learning rate.
 
         The first call determines `mean_`, `scale_` and the linear start from its chunk,
-        which should therefore be a large and random one. No rows are held out. With
+        which should therefore be a large and random one. Later calls go on with the optimizer,
+        the batch size and the net_params of the first. No rows are held out. With
         `schedule="constant"` the learning rate is `learning_rate`, otherwise a tenth of it: the
         peak of a schedule is too high for the end of training.
 
@@ -139,7 +139,7 @@ class BaseAutoencoder(
         """
         warn_of_pairs(X, y)
         first = not self._is_fitted()
-        with restore_on_error(self, trains_on=not first), isolate_torch():
+        with restore_on_error(self, trains_on=not first):
             X, rows, moments, plan, ranks = self._read_table(X, reset=first)
             lr = plan.learning_rate if plan.schedule == "constant" else plan.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1}
@@ -148,9 +148,10 @@ class BaseAutoencoder(
                 random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
                 self._make_model(X, rows, plan, moments, random_state, ranks)
                 self._net_ = self._make_net(plan, draw_generator(random_state), how)
-                warn_of_few_rows(len(rows), self.n_components_)
+                warn_of_few_rows(plan, self.n_components_)
             else:
                 self._continue_with(plan, moments)
+                self._plan_ = plan.keep_net(self._plan_)
                 corruption = _make_plan_corruption(plan, self._model_.units)
                 change_net(self.net_, plan, corruption, how)
             join_ranks(self._net_, ranks)
@@ -181,20 +182,19 @@ class BaseAutoencoder(
             rows, plan, units, seed, random_state, ranks, type(self).__name__
         )
         self._plan_ = plan
-        self._array_kind_ = convert_like(torch.empty(0), X)
+        self._array_kind_ = convert_like(torch.empty(0, device="cpu"), X)
         self.n_components_ = self._model_.architecture.n_components
         self.linear_start_ = plan.has_linear_path
 
     def _continue_with(self, plan, moments):
         """Prepare the fitted model for more training by a plan, on rows of some moments."""
         plan.check_continues(self._plan_)
-        self._plan_ = plan
         self._model_.units.widen_range(moments)
 
     def _make_net(self, plan, generator, options):
         """Return a skorch net that trains the model."""
         corruption = _make_plan_corruption(plan, self._model_.units)
-        return make_net(plan, self._model_, generator, corruption, options, self.net_params)
+        return make_net(plan, self._model_, generator, corruption, options)
 
     def _train(self, rows, X, y):
         """Train on rows, report to scikit-learn's callbacks, and set the fitted attributes."""
@@ -203,38 +203,14 @@ class BaseAutoencoder(
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         net.callbacks_.insert(0, ("estimator_callbacks", EpochTasks(self, context, X, y)))
         try:
-            with self._seed_custom_networks():
+            with net.seed_custom_networks():
                 net.partial_fit(StandardizedRows(rows, self._model_.units))
         finally:
             del net.callbacks_[0]
-        self._set_losses(net)
+        vars(self).update(net.list_results())
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=net.copy_for_inference
         )
-
-    def _seed_custom_networks(self):
-        """Return a context that seeds what custom networks draw in training, for dropout."""
-        architecture = self._model_.architecture
-        if architecture.encoder is None and architecture.decoder is None:
-            return nullcontext()
-        net = self._net_
-        return seed_torch(
-            net.iterator_train__generator, net.device, net.iterator_train__ranks.number
-        )
-
-    def _set_losses(self, net):
-        """Set the losses and epochs of a trained net as attributes, in units of X."""
-        unit = net.criterion_.get_unit()
-        held_out = net.start_loss_ is not None
-        self.loss_curve_ = [unit * loss for loss in net.get_losses("train_loss")]
-        self.validation_loss_curve_ = (
-            [unit * loss for loss in net.get_losses("valid_loss")] if held_out else None
-        )
-        self.start_loss_ = unit * net.start_loss_ if held_out else None
-        self.n_iter_ = len(self.loss_curve_)
-        self.best_epoch_ = net.best_epoch_
-        losses = [self.start_loss_, *(self.validation_loss_curve_ or self.loss_curve_)]
-        self.best_loss_ = losses[self.best_epoch_]
 
     # ------------------------------------------------------------- the fitted model
 
@@ -254,7 +230,7 @@ class BaseAutoencoder(
         """The skorch net; of a loaded estimator it is made when it is first asked for."""
         net = self._get_fitted("_net_")
         if isinstance(net, dict):
-            check_callbacks(self.net_params, self._plan_.schedule)
+            self._plan_ = self._plan_.make_importable(self.net_params)
             device = str(self._model_.get_device())
             how = {"device": device, "keep_start": False, "train_split": None}
             saved, net = net, self._make_net(self._plan_, torch.Generator(), how)
@@ -415,7 +391,7 @@ class BaseAutoencoder(
 
         skops, which shall load no pickle, saves the state itself.
         """
-        return copyreg.__newobj__, (type(self),), wrap_callbacks(self.__getstate__())
+        return copyreg.__newobj__, (type(self),), wrap_objects(self.__getstate__())
 
     @isolate_torch()
     def __setstate__(self, state):

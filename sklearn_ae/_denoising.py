@@ -363,16 +363,17 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _check_values(self, rows, moments, plan):
         super()._check_values(rows, moments, plan)
         spread = plan.make_units(moments, rows.dtype).scale
-        if self.corruption == "gaussian" and self.corruption_level > LARGEST_NOISE * spread:
+        corruption, level, _ = plan.corruption
+        if corruption == "gaussian" and level > LARGEST_NOISE * spread:
             raise ValueError(
-                f"corruption_level={self.corruption_level!r} is too large for X, whose features "
+                f"corruption_level={level!r} is too large for X, whose features "
                 f"have a standard deviation of {spread:.3g}; it is in units of X."
             )
-        if callable(self.corruption):  # two rows show what would end a fit in its first batch
+        if callable(corruption):  # two rows show what would end a fit in its first batch
             if max(moments.high.max(), -moments.low.min()) > np.finfo(np.float32).max:
                 raise ValueError(
                     "The values of X are too large for a callable corruption, which works on "
                     "float32. Scale X, e.g. with StandardScaler."
                 )
             batch = rows.read(slice(0, 2)).to(torch.float32, copy=True)
-            _call_corruption(self.corruption, batch, torch.Generator(batch.device))
+            _call_corruption(corruption, batch, torch.Generator(batch.device))

@@ -6,15 +6,19 @@ import math
 from scipy import stats
 from skorch.dataset import ValidSplit
 
+from ._random import draw_seed
+
 # A trained epoch replaces the start where a paired one-sided t-test on the validation rows
 # finds it better at this level. It is strict because the best of many epochs on few rows looks
 # good by luck.
 SIGNIFICANCE = 0.001
 
 
-def make_split(plan, seed):
-    """Return what splits off the validation rows of a plan, or None without early stopping."""
-    return ValidSplit(plan.validation_fraction, random_state=seed) if plan.early_stopping else None
+def make_split(plan, random_state):
+    """Return the splitter that holds out the validation rows of a plan, or None if it has none."""
+    if not plan.early_stopping:
+        return None
+    return ValidSplit(plan.validation_fraction, random_state=draw_seed(random_state))
 
 
 class KeptEpoch:

@@ -76,7 +76,7 @@ class RunningMoments:
         """Add rows of shape (n, n_features) and, if there is one, their reconstruction."""
         if not self.n_rows:
             self.shift = rows.mean(dim=0, dtype=torch.float64)
-            self.total, self.squares, self.error = torch.zeros(3, *self.shift.shape).to(self.shift)
+            self.total, self.squares, self.error = self.shift.new_zeros(3, *self.shift.shape)
             self.low, self.high = rows.aminmax(dim=0)
         low, high = rows.aminmax(dim=0)
         self.low, self.high = torch.minimum(self.low, low), torch.maximum(self.high, high)

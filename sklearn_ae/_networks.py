@@ -310,24 +310,30 @@ def call_factory(name, factory, n_in, n_out, generator):
 
 
 def claim_parts(call, network):
-    """Register the parts of a new network, or raise a ValueError if another network has one.
-
-    What is trained in one of them would change in the other.
-    """
-    parts = {f"the module {name!r}": part for name, part in network.named_modules() if name}
+    """Register the parts of a new network, or raise a ValueError if another network has one."""
+    parts = {"the network itself": network}
+    for name, module in network.named_modules():
+        if name and not is_stateless(module):
+            parts[f"the module {name!r}"] = module
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     parts |= {f"the tensor {name!r}": tensor for name, tensor in tensors.items()}
-    parts = {"the network itself": network, **parts}
     addresses = {name: get_address(part) for name, part in parts.items()}
     for name, address in addresses.items():
         # a tensor that was moved to a device since has left its address to others
         if address in IN_USE and get_address(IN_USE[address]) == address:
             raise ValueError(
-                f"{call} must return a new network each time, but {name} is part of another one: "
-                "training one of them would change the other. Make it inside the factory, or "
-                "return a copy: copy.deepcopy(network)."
+                f"{call} must return a new network each time, but {name} is part of another one, "
+                "and would be trained with both. Make it inside the factory, or return a copy: "
+                "copy.deepcopy(network)."
             )
     IN_USE.update((addresses[name], part) for name, part in parts.items())
+
+
+def is_stateless(module):
+    """Tell whether networks may share a module: an activation of torch without parameters."""
+    is_activation = type(module).__module__ == "torch.nn.modules.activation"
+    has_tensors = any(True for _ in [*module.parameters(), *module.buffers()])
+    return is_activation and not has_tensors and not isinstance(module, nn.RReLU)  # which draws
 
 
 def get_address(part):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from numbers import Integral, Real
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ._callbacks import check_callbacks
+from ._callbacks import MissingObject, check_callbacks, check_importable, list_callbacks
 from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
 from ._images import check_image_shape
 from ._losses import LOSSES
@@ -18,6 +18,8 @@ from ._networks import ACTIVATIONS, OUTPUT_RANGES, Architecture, compute_pooled_
 from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
+
+ROUNDING = 1e-6  # beyond the range of an output, in X
 
 # What scikit-learn checks of each parameter before anything else.
 CONSTRAINTS = {
@@ -71,8 +73,6 @@ OWN_NET_PARAMS = {
     "schedule": "schedule",
     "max_epochs": "max_epochs",
     "batch_size": "batch_size",
-    "iterator_train": "batch_size",
-    "iterator_valid": "batch_size",
     "train_split": "validation_fraction",
     "n_iter_no_change": "n_iter_no_change",
     "tol": "tol",
@@ -83,13 +83,16 @@ OWN_NET_PARAMS = {
     "verbose": "verbose",
 }
 
-# Why other parameters of skorch's NeuralNet would have no effect, or not the one that is meant.
+# Why other parameters of skorch's NeuralNet are refused, and what to do instead.
 UNUSED_NET_PARAMS = {
-    "dataset": "the rows of X are read by this package",
-    "predict_nonlinearity": "reconstruct and inverse_transform return rows in units of X",
-    "use_caching": "set it for a callback, e.g. EpochScoring(..., use_caching=False)",
-    "torch_load_kwargs": "save and load the estimator, by pickle or skops",
-    "compile": "compiled networks cannot be copied; compile encoder_ and decoder_ after fit",
+    "dataset": "it would have no effect, because the rows of X are read otherwise",
+    "iterator_train": "it would have no effect, because batches are cut otherwise; use batch_size",
+    "iterator_valid": "it would have no effect, because batches are cut otherwise; use batch_size",
+    "predict_nonlinearity": "it would have no effect; transform what reconstruct returns",
+    "use_caching": "it would have no effect; set it for a callback, as in EpochScoring",
+    "torch_load_kwargs": "it would have no effect; save and load the estimator",
+    "compile": "it is not supported, because compiled networks cannot be copied; compile encoder_ "
+    "and decoder_ after fit",
 }
 
 # Parameters that are choices as they are.
@@ -97,7 +100,7 @@ UNCHANGED = (
     *("activation", "encoder", "decoder", "code_activation"),
     *("loss", "clip", "optimizer", "learning_rate", "schedule", "precision"),
     *("early_stopping", "validation_fraction", "n_iter_no_change", "tol"),
-    *("data_parallel", "verbose"),
+    *("data_parallel", "verbose", "net_params"),
 )
 
 # Choices that must stay when a network is trained further.
@@ -189,6 +192,7 @@ class Plan:
     device: str
     data_parallel: bool
     verbose: int
+    net_params: dict | None
     corruption: tuple | None
 
     def make_architecture(self, n_components, linear_path, multiplies_sparsely):
@@ -223,18 +227,42 @@ class Plan:
 
     def check_range(self, low, high):
         """Raise a ValueError if the network cannot return X, with values from low to high."""
-        if self.has_logits and (low < 0 or high > 1):
+        activation = "logistic" if self.has_logits else self.output_activation
+        least, most = OUTPUT_RANGES.get(activation, (-math.inf, math.inf))
+        # scaled numbers may be beyond a bound by rounding, as MinMaxScaler's are
+        if low >= least - ROUNDING and high <= most + ROUNDING:
+            return
+        if self.has_logits:
             raise ValueError(
-                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {low:g} to "
-                f"{high:g}. Scale X, e.g. with MinMaxScaler, or use another loss."
+                f"loss='binary_cross_entropy' needs X in [0, 1]; got values from {low!r} to "
+                f"{high!r}. Scale X, e.g. with MinMaxScaler, or use another loss."
             )
-        least, most = OUTPUT_RANGES.get(self.output_activation, (-math.inf, math.inf))
-        if low < least or high > most:
-            raise ValueError(
-                f"output_activation={self.output_activation!r} returns values from {least:g} to "
-                f"{most:g}, but X has values from {low:g} to {high:g}. Scale X, e.g. with "
-                "MinMaxScaler, or use output_activation='identity'."
-            )
+        raise ValueError(
+            f"output_activation={self.output_activation!r} returns values from {least} to "
+            f"{most}, but X has values from {low!r} to {high!r}. Scale X, e.g. with "
+            "MinMaxScaler, or use output_activation='identity'."
+        )
+
+    def make_importable(self, net_params):
+        """Return this plan, with other net_params if those of the fit could not be imported.
+
+        Raises
+        ------
+        ImportError
+            If these or the optimizer could not be imported either.
+        """
+        plan = self
+        if any(isinstance(c, MissingObject) for c in list_callbacks(self.net_params)):
+            plan = replace(self, net_params=net_params)
+        for callback in list_callbacks(plan.net_params):
+            check_importable({"net_params": callback})
+        check_importable({"optimizer": plan.optimizer})
+        return plan
+
+    def keep_net(self, earlier):
+        """Return this plan with the choices of an earlier one that its net keeps."""
+        names = ("optimizer", "optimizer_options", "batch_size", "verbose", "net_params")
+        return replace(self, **{name: getattr(earlier, name) for name in names})
 
     def check_continues(self, earlier):
         """Raise a ValueError if this plan cannot train the network of an earlier one further."""
@@ -265,6 +293,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     ValueError
         If parameters contradict each other, the shape of X or this machine.
     """
+    check_importable(params)
     p = SimpleNamespace(**params)
     check_factories(p, estimator_name)
     check_net_params(p, estimator_name)
@@ -324,10 +353,10 @@ def check_net_params(p, estimator_name):
         if part not in ("optimizer", "callbacks"):
             why = UNUSED_NET_PARAMS.get(part, "skorch's NeuralNet has no such parameter")
             raise ValueError(
-                f"net_params may not set {key!r}, which would have no effect: {why}. It may set "
-                "'callbacks', 'callbacks__...' and 'optimizer__...'."
+                f"net_params may not set {key!r}: {why}. It may set 'callbacks', 'callbacks__...' "
+                "and 'optimizer__...'."
             )
-    check_callbacks(p.net_params, p.schedule)
+    check_callbacks(p.net_params, p.schedule, p.verbose)
 
 
 def check_precision(precision, device):
@@ -436,7 +465,7 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
             f"data_parallel=True cannot be used with {optimizer.__name__}, whose steps depend "
             "on the value of the loss. Use another optimizer."
         )
-    check_optimizer_options(p.net_params, optimizer)
+    check_optimizer_options(p.net_params, optimizer, p.schedule == "constant")
     if "weight_decay" not in signature(optimizer).parameters:
         if p.weight_decay not in ("auto", 0):
             raise ValueError(
@@ -451,14 +480,20 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
     return {**options, **LINEAR_PATH_WITHOUT_DECAY} if has_linear_path else options
 
 
-def check_optimizer_options(net_params, optimizer):
+def check_optimizer_options(net_params, optimizer, has_own_rates):
     """Refuse options in net_params that the optimizer does not take."""
     options = signature(optimizer).parameters
-    if any(option.kind is option.VAR_KEYWORD for option in options.values()):
-        return
+    takes_any = any(option.kind is option.VAR_KEYWORD for option in options.values())
     for key in net_params or {}:
         name = key.removeprefix("optimizer__")
-        if key.startswith("optimizer__") and name not in options:
+        if not key.startswith("optimizer__") or (name == "param_groups" and has_own_rates):
+            continue
+        if name == "param_groups":
+            raise ValueError(
+                f"net_params may not set {key!r} beside a schedule that sets the learning rate of "
+                "all groups. Use schedule='constant'."
+            )
+        if name == "params" or not (takes_any or name in options):
             raise ValueError(
                 f"net_params may not set {key!r}: {optimizer.__name__} has no option {name!r}. It "
                 f"has {sorted(options.keys() - {'params', 'lr', 'weight_decay'})}."

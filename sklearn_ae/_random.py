@@ -1,5 +1,6 @@
 """Random numbers: states and seeds of a fit, and torch's global generators."""
 
+import os
 from contextlib import contextmanager
 from threading import RLock
 
@@ -8,6 +9,16 @@ import torch
 from sklearn.utils import check_random_state
 
 GLOBAL_GENERATORS = RLock()  # held while torch's global generators are seeded for one fit
+
+
+def renew_after_fork():
+    """Replace the lock, which a thread of the parent may hold that a forked process lacks."""
+    global GLOBAL_GENERATORS
+    GLOBAL_GENERATORS = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=renew_after_fork)
 
 
 def make_random_state(random_state):

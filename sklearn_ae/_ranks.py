@@ -133,7 +133,12 @@ class AllRanks(OneProcess):
         )
 
     def compute_weight(self, n_rows):
-        return torch.full((), self.count_own(n_rows) * self.count / n_rows, device=self.device)
+        return torch.full(
+            (),
+            self.count_own(n_rows) * self.count / n_rows,
+            dtype=torch.float32,
+            device=self.device,
+        )
 
     def gather(self, values):
         found = [None] * self.count
@@ -145,7 +150,9 @@ class AllRanks(OneProcess):
         return value
 
     def is_any(self, condition):
-        return bool(self.sum(torch.tensor(float(condition), device=self.device)))
+        return bool(
+            self.sum(torch.tensor(float(condition), dtype=torch.float32, device=self.device))
+        )
 
     def check_same(self, what, make):
         found = [None] * self.count

@@ -404,8 +404,11 @@ def leaves_room(X, device):
 
 def warn_of_pairs(X, y):
     """Warn of a y that is shaped like X, as clean rows in Keras's ``fit(noisy, clean)`` are."""
-    shape = getattr(y, "shape", None)
-    if y is not None and shape == getattr(X, "shape", ()) and len(shape) == 2 and shape[1] > 1:
+    if y is None or isinstance(y, str):
+        return
+    shapes = [np.shape(t) if isinstance(t, list) else getattr(t, "shape", None) for t in (X, y)]
+    are_equal = shapes[0] is not None and tuple(shapes[0]) == tuple(shapes[1] or ())
+    if are_equal and len(shapes[0]) == 2 and shapes[0][1] > 1:
         warnings.warn(
             "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
             "DenoisingAutoencoder is fitted to clean rows and corrupts them itself.",

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from ._callbacks import SavedCallback, strip_training_state
+from ._callbacks import SavedObject, strip_training_state
+from ._isolation import isolate_torch
 from ._model import OUT_OF_MEMORY, Model, is_out_of_memory
 from ._networks import Architecture, LinearPath, make_coders
 from ._plan import Plan, resolve_device
@@ -21,6 +22,7 @@ from ._rows import convert_to_tensor
 from ._units import Units
 
 FORMAT = 2  # of the state that is saved
+DEVICE = "torch.device"  # marks a device that is saved as text
 
 
 def pack_state(state, with_optimizer):
@@ -33,11 +35,14 @@ def pack_state(state, with_optimizer):
         Whether to include the moments of the optimizer.
     """
     state = {**state, "net_params": strip_training_state(state["net_params"])}
-    state["device"] = str(state["device"])  # it may be a torch.device
+    if isinstance(state["device"], torch.device):
+        state["device"] = DEVICE, str(state["device"])
     if "_model_" in state:
         net, kind = state["_net_"], state["_array_kind_"]
         state["_net_"] = net if isinstance(net, dict) else pack_training(net, with_optimizer)
-        state["_model_"], state["_plan_"] = pack_model(state["_model_"]), vars(state["_plan_"])
+        plan = vars(state["_plan_"])
+        state["_plan_"] = {**plan, "net_params": strip_training_state(plan["net_params"])}
+        state["_model_"] = pack_model(state["_model_"])
         state["_array_kind_"] = convert_to_arrays(kind), isinstance(kind, torch.Tensor)
     return seal_state(state)
 
@@ -48,6 +53,8 @@ def unpack_state(saved):
     Of the net there are only the numbers from which it is made when it is needed.
     """
     state = unseal_state(saved)
+    if state["device"] and state["device"][0] == DEVICE:
+        state["device"] = torch.device(state["device"][1])
     if "_model_" in state:
         state["_plan_"] = Plan(**state["_plan_"])
         state["_model_"] = unpack_model(state["_model_"]).to(find_device(state["device"]))
@@ -221,7 +228,7 @@ def iterate_bytes(tree):
         yield from iterate_bytes(tree.get_state())
     elif isinstance(tree, partial):
         yield from iterate_bytes([tree.args, tree.keywords])
-    elif isinstance(tree, SavedCallback):  # what was saved as a callback may be missing here
+    elif isinstance(tree, SavedObject):  # an object may be missing here
         return
     elif type(tree).__module__.startswith(f"{__package__}."):
         yield from iterate_bytes(vars(tree))
@@ -229,7 +236,7 @@ def iterate_bytes(tree):
 
 @contextmanager
 def restore_on_error(estimator, trains_on):
-    """Restore the fitted state of an estimator if the block raises.
+    """Run the block in torch's default state, and restore the estimator if it raises.
 
     Parameters
     ----------
@@ -237,12 +244,14 @@ def restore_on_error(estimator, trains_on):
     trains_on : bool
         Whether the block trains the model of the estimator, or makes a new one.
     """
-    checkpoint = make_checkpoint(estimator) if trains_on else None
+    with isolate_torch():
+        checkpoint = make_checkpoint(estimator) if trains_on else None
     before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     generator = estimator.random_state
     drawn = generator.get_state() if isinstance(generator, np.random.RandomState) else None
     try:
-        yield
+        with isolate_torch():
+            yield
     except BaseException as error:
         if drawn is not None:
             generator.set_state(drawn)
@@ -250,7 +259,8 @@ def restore_on_error(estimator, trains_on):
             delattr(estimator, name)
         vars(estimator).update(before)
         if trains_on:
-            restore_checkpoint(estimator, checkpoint)
+            with isolate_torch():
+                restore_checkpoint(estimator, checkpoint)
         if is_out_of_memory(error):
             raise MemoryError(OUT_OF_MEMORY) from error
         raise

@@ -462,13 +462,14 @@ class Restoration:
         self.scores = corrupted @ self.weight.T + self.bias
 
 
-def warn_of_few_rows(n_rows, n_components):
+def warn_of_few_rows(plan, n_components):
     """Warn if a first chunk is too small for what `partial_fit` takes from it for good."""
     n_enough = ROWS_A_COMPONENT * n_components
-    if n_rows < n_enough:
+    if plan.n_samples < n_enough and plan.standardizes:
+        start = "mean_, scale_ and the start" if plan.has_linear_path else "mean_ and scale_"
         warnings.warn(
-            f"The first chunk of partial_fit has {n_rows} rows. mean_, scale_ and the start are "
-            f"computed from it once and for all: pass at least {n_enough} rows, ten for each "
-            "component, drawn at random.",
+            f"The first chunk of partial_fit has {plan.n_samples} rows. {start} are computed from "
+            f"it once and for all: pass at least {n_enough} rows, ten for each component, drawn at "
+            "random.",
             stacklevel=4,  # where partial_fit was called
         )

@@ -12,14 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
-from ._batches import Batches, FixedBatches, StandardizedRows
+from ._batches import Batch, Batches, FixedBatches, StandardizedRows
 from ._evidence import KeptEpoch
 from ._isolation import isolate_torch
 from ._losses import ReconstructionLoss
 from ._networks import LINEAR_PATH
+from ._random import seed_torch
 from ._rows import make_rows
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -37,7 +38,7 @@ OPTIMIZERS = {
 LINEAR_PATH_WITHOUT_DECAY = {"param_groups": [(LINEAR_PATH, {"weight_decay": 0.0})]}
 
 
-def make_net(plan, model, generator, corruption, options, net_params=None):
+def make_net(plan, model, generator, corruption, options):
     """Return an initialised skorch net that trains a model.
 
     Parameters
@@ -50,8 +51,6 @@ def make_net(plan, model, generator, corruption, options, net_params=None):
         For standardised rows.
     options : dict
         Parameters of `AutoencoderNet` that are not in the plan, or replace those of the plan.
-    net_params : dict, default=None
-        Further parameters of `skorch.NeuralNet`, from the user.
     """
     optimizer, _ = OPTIMIZERS.get(plan.optimizer, (plan.optimizer, {}))
     drawing = {"generator": generator, "corruption": corruption}
@@ -75,7 +74,7 @@ def make_net(plan, model, generator, corruption, options, net_params=None):
         "max_epochs": plan.max_epochs,
         "device": plan.device,
         **options,
-        **(net_params or {}),
+        **(plan.net_params or {}),
     }
     net = AutoencoderNet(**params).initialize()
     # skorch keeps the module that it was given beside the one that it trains
@@ -216,14 +215,24 @@ class AutoencoderNet(NeuralNet):
                     raise
                 self.stop_ = True
 
+    def initialize(self):
+        """Refuse to forget the training: of the module the net keeps only the class."""
+        if isinstance(self.module, type):
+            refuse("initialize", "fit")
+        return super().initialize()
+
     def fit(self, X, y=None, **fit_params):
         """Refuse to train by the net alone, which lacks start, split and units."""
-        raise TypeError("Call fit of the estimator: its net_ does not train by itself.")
+        refuse("fit", "fit")
+
+    def trim_for_prediction(self):
+        """Refuse to forget what training needs: estimators are saved without it."""
+        raise TypeError("Save the estimator, which leaves out what only training needs.")
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` more epochs, or until a callback or early stopping ends it."""
         if not isinstance(X, StandardizedRows):
-            raise TypeError("Call partial_fit of the estimator: its net_ does not train by itself.")
+            refuse("partial_fit", "partial_fit")
         if not self.initialized_:
             self.initialize()
         for group in self.optimizer_.param_groups:  # torch's schedulers need it to go on
@@ -239,6 +248,8 @@ class AutoencoderNet(NeuralNet):
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train, then load the weights to keep."""
+        if not isinstance(X, StandardizedRows):
+            refuse("fit_loop", "fit")
         epochs = self.max_epochs if epochs is None else epochs
         train, valid = self.get_split_datasets(X)
         batches = self.get_iterator(train, training=True)
@@ -287,7 +298,7 @@ class AutoencoderNet(NeuralNet):
         self.module_.train()
         # A sum in place: the tensors that a new sum in each step would leave between those of
         # the step would keep the allocator from using their memory again.
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros((), dtype=torch.float32, device=self.device)
         for batch in batches:
             loss = self._run_step(self.train_step, batch, "train").detach()
             if batch.n_own:
@@ -357,12 +368,16 @@ class AutoencoderNet(NeuralNet):
     @torch.no_grad()
     def validation_step(self, batch, **fit_params):
         """Return loss and output of a `Batch`."""
+        if not isinstance(batch, Batch):
+            refuse("validation_step", "score_samples")
         self.module_.eval()
         output = self.module_(batch.inputs)
         return {"loss": self.criterion_(output, batch.targets), "y_pred": output}
 
     def evaluation_step(self, batch, training=False):
         """Return the output for a `Batch`, standardised rows."""
+        if not isinstance(batch, Batch):
+            refuse("evaluation_step", "reconstruct")
         self.module_.train(training)
         with torch.set_grad_enabled(training):
             return self.module_(batch.inputs)
@@ -375,10 +390,10 @@ class AutoencoderNet(NeuralNet):
         x : tensor or array of shape (n_rows, n_features)
         """
         units, has_gradient = self.module_.units, torch.is_grad_enabled()
-        rows = torch.as_tensor(x).to(self.device)
         with isolate_torch(), torch.set_grad_enabled(has_gradient):
+            rows = torch.as_tensor(x).to(self.device)
             output = self.module_(units.make_inputs(rows))
-            return units.restore(output.clone())  # which works in place
+            return units.restore(output.clone())  # `restore` works in place
 
     def forward_iter(self, X, training=False, device="cpu"):
         """Yield the reconstruction of X part by part, in units of X.
@@ -389,14 +404,20 @@ class AutoencoderNet(NeuralNet):
         if isinstance(X, StandardizedRows | Subset):
             yield from super().forward_iter(X, training, device)
             return
+        if isinstance(X, Dataset):
+            refuse("take other datasets", "reconstruct")
         X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-        n_features = self.module_.architecture.n_features
+        model, n_features = self.module_, self.module_.architecture.n_features
         if X.shape[1] != n_features:
             raise ValueError(f"X has {X.shape[1]} features, but net_ expects {n_features}.")
-        self.module_.train(training)
-        for _, rows in self.module_.read_parts(make_rows(X, self.device)):
-            with torch.set_grad_enabled(training):
-                yield self.infer(rows).to(device)
+        for _, rows in model.read_parts(make_rows(X, self.device)):
+            model.train(training)
+            try:
+                with isolate_torch(), torch.set_grad_enabled(training):
+                    output = self.infer(rows) if training else model.reconstruct(rows)
+            finally:
+                model.eval()
+            yield output.to(device)
 
     def _autocast(self):
         """Return the context for the forward pass of a training step."""
@@ -408,7 +429,7 @@ class AutoencoderNet(NeuralNet):
     def _compute_row_losses(self, batches, n_rows):
         """Return the loss of each of n_rows rows, in order, as a float64 array."""
         self.module_.eval()
-        losses = torch.empty(n_rows, device=self.device)
+        losses = torch.empty(n_rows, dtype=torch.float32, device=self.device)
         n_done = 0
         for batch in batches:
             part = losses[n_done : n_done + len(batch.targets)]
@@ -420,6 +441,29 @@ class AutoencoderNet(NeuralNet):
     def get_losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
         return [row[name] for row in self.history.to_list() if name in row]
+
+    def list_results(self):
+        """Return the fitted attributes of an estimator that come of training, in units of X."""
+        unit, held_out = self.criterion_.get_unit(), self.start_loss_ is not None
+        training = [unit * loss for loss in self.get_losses("train_loss")]
+        validation = [unit * loss for loss in self.get_losses("valid_loss")] if held_out else None
+        start = unit * self.start_loss_ if held_out else None
+        return {
+            "loss_curve_": training,
+            "validation_loss_curve_": validation,
+            "start_loss_": start,
+            "n_iter_": len(training),
+            "best_epoch_": self.best_epoch_,
+            "best_loss_": [start, *(validation or training)][self.best_epoch_],
+        }
+
+    def seed_custom_networks(self):
+        """Return a context that seeds what custom networks draw in training, for dropout."""
+        architecture = self.module_.architecture
+        if architecture.encoder is None and architecture.decoder is None:
+            return nullcontext()
+        ranks = self.iterator_train__ranks
+        return seed_torch(self.iterator_train__generator, self.device, ranks.number)
 
     def make_checkpoint(self):
         """Return all that training changes, for `restore`."""
@@ -477,6 +521,11 @@ class AutoencoderNet(NeuralNet):
             for _, callback in self.callbacks_
             for hook in hooks
         )
+
+
+def refuse(what, method):
+    """Raise a TypeError for what a net cannot do by itself."""
+    raise TypeError(f"net_ does not {what} by itself. Call {method} of the estimator.")
 
 
 def compute_learning_rates(schedule, peak, n_steps):

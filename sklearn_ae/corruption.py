@@ -13,6 +13,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn import config_context
 from sklearn.utils import check_array, check_random_state
 
 from ._images import check_image_shape
@@ -332,7 +333,8 @@ def corrupt(
     (True, 0.0, 1.0)
     """
     _check_corruption(corruption, corruption_level, corruption_range)
-    X = check_array(X, dtype=[np.float64, np.float32])
+    with config_context(assume_finite=False):
+        X = check_array(X, dtype=[np.float64, np.float32])
     random_state = check_random_state(random_state)
     seed = int(random_state.randint(np.iinfo(np.int32).max))
     generator = torch.Generator().manual_seed(seed)

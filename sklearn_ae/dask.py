@@ -11,6 +11,7 @@ from dask.dataframe import DataFrame
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import make_sample_partition
+from ._isolation import isolate_torch
 from ._moments import RunningMoments
 
 __all__ = ["map_rows", "reconstruction_r2"]
@@ -160,6 +161,7 @@ def _call_method(rows, estimator, method, empty):
     return np.asarray(result) if isinstance(empty, np.ndarray) else result
 
 
+@isolate_torch()
 def _compute_moments(rows, estimator):
     """Return the `Moments` of a block and its reconstruction, or None for an empty one."""
     if not len(rows):
@@ -170,6 +172,7 @@ def _compute_moments(rows, estimator):
     return sums.compute()
 
 
+@isolate_torch()
 def _compute_r2(found):
     """Return R² from the moments of all blocks."""
     found = [moments for moments in found if moments is not None]

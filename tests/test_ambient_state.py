@@ -3,12 +3,13 @@
 import io
 import pickle
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from threading import Barrier, Thread
 
 import numpy as np
 import pytest
 import torch
+from dask.array import from_array
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -18,6 +19,7 @@ from zoo import ESTIMATORS, draw_fewer, make_estimator, one_thread
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._isolation import isolate_torch
 from sklearn_ae.corruption import Downscale, Grayscale, corrupt
+from sklearn_ae.dask import reconstruction_r2
 from sklearn_ae.export import to_onnx
 
 X = load_digits().data[:80, :48] / 16
@@ -53,6 +55,16 @@ STATES = {
     "products in bfloat16": lambda: setting(
         torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium"
     ),
+    "products in bfloat16, as torch 2.9 has it": lambda: setting(
+        partial(getattr, torch.backends.mkldnn.matmul, "fp32_precision"),
+        partial(setattr, torch.backends.mkldnn.matmul, "fp32_precision"),
+        "bf16",
+    ),
+    "all products in tf32": lambda: setting(
+        partial(getattr, torch.backends, "fp32_precision"),
+        partial(setattr, torch.backends, "fp32_precision"),
+        "tf32",
+    ),
     "default device": lambda: torch.device("meta"),
     "set default device": lambda: setting(
         torch.get_default_device, torch.set_default_device, "meta"
@@ -74,7 +86,9 @@ states = st.sets(st.sampled_from(sorted(STATES)), min_size=1).filter(
 def read_state():
     return (
         torch.get_default_dtype(),
-        torch.get_float32_matmul_precision(),
+        torch.backends.fp32_precision,
+        torch.backends.mkldnn.matmul.fp32_precision,
+        torch.backends.cuda.matmul.fp32_precision,
         torch.get_default_device(),
         torch.is_autocast_enabled("cpu"),
         torch.is_grad_enabled(),
@@ -120,6 +134,12 @@ ACTIONS = {
     "partial_fit": lambda name: results(make_estimator(name, 3, **FEW).partial_fit(X)),
     "load": lambda name: results(pickle.loads(saved(name))),
     "go on": lambda name: results(pickle.loads(saved(name)).partial_fit(X)),
+    "net": lambda name: [pickle.loads(saved(name)).net_.predict(X)],
+    "dask": lambda name: [
+        reconstruction_r2(pickle.loads(saved(name)), from_array(X, chunks=40)).compute(
+            scheduler="synchronous"
+        )
+    ],
 }
 
 
@@ -130,7 +150,7 @@ def expected(action, name):
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("name", ESTIMATORS)
-@draw_fewer(1 / 25)
+@draw_fewer(1 / 12)
 @given(names=states)
 def test_the_bits_are_those_without_it(action, name, names):
     with one_thread():
@@ -193,6 +213,21 @@ def test_threads_that_fit_at_once_leave_the_default_dtype_as_it_was():
 
 
 def test_the_state_comes_back_after_an_error():
-    names = STATES.keys() - {"half as default dtype", "default device"}
+    names = {"default dtype", "set default device", "autocast", "inference mode"}
     with ambient(names), pytest.raises(ValueError, match="NaN"):
         AutoencoderTransformer(2).fit(np.full((5, 3), np.nan))
+
+
+@pytest.mark.parametrize("state", ["inference mode", "no grad", "autocast"])
+def test_training_goes_on_after_an_error_in_it(state):
+    estimator, reference = (pickle.loads(saved("clipped")) for _ in range(2))
+    with ambient({state}), pytest.raises(ValueError, match="NaN"):
+        estimator.partial_fit(np.full_like(X, np.nan))
+    assert_array_equal(estimator.partial_fit(X).transform(X), reference.partial_fit(X).transform(X))
+
+
+def test_settings_that_the_user_changes_meanwhile_stay():
+    with STATES["default dtype"]():
+        with isolate_torch():
+            torch.set_default_dtype(torch.float16)
+        assert torch.get_default_dtype() == torch.float16

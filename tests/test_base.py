@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.metrics import r2_score
+from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils._param_validation import InvalidParameterError
 from zoo import ESTIMATORS, make_estimator, quick
 
@@ -383,7 +384,7 @@ def test_every_parameter_has_a_bad_value_in_the_test():
         ({"net_params": {"lr": 1}}, "net_params may not set 'lr'.*'learning_rate'"),
         ({"net_params": {"max_epochs": 1}}, "'max_epochs'"),
         ({"net_params": {"criterion__name": "huber"}}, "'criterion__name'.*'loss'"),
-        ({"net_params": {"iterator_train": list}}, "'iterator_train'.*'batch_size'"),
+        ({"net_params": {"iterator_train": list}}, "'iterator_train'.*batch_size"),
         ({"validation_fraction": 0.999}, "train set will be empty"),
     ],
 )
@@ -399,7 +400,7 @@ def test_device_that_is_not_there(X):
 
 def test_unknown_net_param(X):
     with pytest.raises(
-        ValueError, match=r"'callback', which would have no effect.*may set 'callbacks'"
+        ValueError, match=r"'callback': skorch's NeuralNet has no.*may set 'callbacks'"
     ):
         quick(net_params={"callback": []}).fit(X)
 
@@ -661,10 +662,10 @@ def test_share_of_variance_without_a_linear_start(X):
 @pytest.mark.parametrize(
     ("activation", "low", "high", "bounds"),
     [
-        ("logistic", 0, 255, "from 0 to 1"),
+        ("logistic", 0.0, 255.0, "from 0 to 1"),
         ("logistic", -0.1, 0.9, "from 0 to 1"),
-        ("tanh", -1, 1.01, "from -1 to 1"),
-        ("relu", -1e-3, 5, "from 0 to inf"),
+        ("tanh", -1.0, 1.01, "from -1 to 1"),
+        ("relu", -0.001, 5.0, "from 0 to inf"),
     ],
 )
 def test_an_output_that_cannot_reach_X_is_refused(estimator, activation, low, high, bounds, method):
@@ -676,6 +677,21 @@ def test_an_output_that_cannot_reach_X_is_refused(estimator, activation, low, hi
     with pytest.raises(ValueError, match=f"returns values {bounds}, but X has values from {low:g}"):
         getattr(fitted, method)(low + (high - low) * X)
     assert_array_equal(fitted.transform(X), codes)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"output_activation": "logistic"},
+        {"output_activation": "tanh"},
+        {"loss": "binary_cross_entropy"},
+    ],
+)
+def test_scaled_numbers_may_be_beyond_a_bound_by_rounding(params):
+    X = np.random.RandomState(3).uniform(size=(50, 4)).astype(np.float64)
+    X = MinMaxScaler().fit_transform(X * [1, 3, 0.7, 11] - 5)
+    X[0, 0] = np.nextafter(1, 2)  # as the scaler's numbers can be
+    assert np.isfinite(quick(2, max_epochs=1, **params).fit(X).score(X))
 
 
 @pytest.mark.parametrize(("n_channels", "length"), [(1, 40), (2, 20), (8, 5), (5, 3)])
@@ -703,9 +719,11 @@ def test_a_y_with_the_shape_of_X_is_warned_of(X, estimator, method):
     autoencoder = estimator(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
     with pytest.warns(UserWarning, match="y has the shape of X and is ignored"):
         getattr(autoencoder, method)(X, X)
+    with pytest.warns(UserWarning, match="y has the shape of X and is ignored"):
+        getattr(autoencoder, method)(X, X.tolist())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for y in (None, X[:, 0], X[:, :2], list(range(len(X)))):
+        for y in (None, X[:, 0], X[:, :2], list(range(len(X))), ["a"] * len(X)):
             getattr(autoencoder, method)(X, y)
         getattr(estimator(1, max_epochs=1), method)(X[:, :1], X[:, :1])  # a column of targets
 
@@ -714,4 +732,4 @@ def test_device_as_torch_has_it(X):
     fitted = quick(device=torch.device("cpu")).fit(X)
     assert_array_equal(fitted.transform(X), quick(device="cpu").fit(X).transform(X))
     assert fitted.get_params()["device"] == torch.device("cpu")
-    assert pickle.loads(pickle.dumps(fitted)).device == "cpu"
+    assert pickle.loads(pickle.dumps(fitted)).device == torch.device("cpu")

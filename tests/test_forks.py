@@ -75,3 +75,68 @@ def test_workers_of_a_preloaded_server_answer(saved, how):
 
 def test_searches_in_forked_processes():
     assert "n_components" in run_python("-c", SEARCH, timeout=120)
+
+
+AFTER_A_FIT = """
+import multiprocessing
+import numpy as np
+import torch
+from sklearn_ae import AutoencoderTransformer
+
+torch.set_num_threads(2)
+X = np.random.default_rng(0).normal(size=(3000, 200)).astype(np.float32)
+fitted = AutoencoderTransformer(4, max_epochs=1, random_state=0, warm_start=True).fit(X)
+torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+
+
+def work(method):
+    return getattr(fitted, method)(X).transform(X).shape
+
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = pool.map_async(work, ["fit", "partial_fit"], chunksize=1).get(timeout=60)
+assert found == [(3000, 4)] * 2
+print("done")
+"""
+
+IN_ANOTHER_THREAD = """
+import multiprocessing, threading
+import numpy as np
+import torch
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._isolation import isolate_torch
+from sklearn_ae._random import seed_torch
+
+X = np.random.default_rng(0).normal(size=(60, 5))
+inside, leave = threading.Event(), threading.Event()
+
+
+def hold():
+    torch.set_default_dtype(torch.float64)
+    with isolate_torch(), seed_torch(torch.Generator()):  # as a fit of custom networks does
+        inside.set()
+        leave.wait(60)
+
+
+def work(_):
+    AutoencoderTransformer(2, max_epochs=1, encoder=torch.nn.Linear).fit(X)
+    return str(torch.get_default_dtype())
+
+
+thread = threading.Thread(target=hold)
+thread.start()
+inside.wait(60)
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    found = pool.map_async(work, [0]).get(timeout=60)
+leave.set()
+thread.join()
+assert found == ["torch.float64"], found
+assert torch.get_default_dtype() == torch.float64
+print("done")
+"""
+
+
+@pytest.mark.parametrize("script", [AFTER_A_FIT, IN_ANOTHER_THREAD], ids=["fit", "thread"])
+def test_training_in_a_forked_process(script):
+    env = {**os.environ, "OMP_NUM_THREADS": "2"}
+    assert run_python("-c", script, env=env, timeout=120) == "done\n"

@@ -13,8 +13,8 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {"_callbacks", "_compat", "_evidence", "_images", "_isolation", "_losses"},
-        {"_moments", "_random", "_ranks"},
+        {"_callbacks", "_compat", "_images", "_isolation", "_losses", "_moments", "_random"},
+        {"_evidence", "_ranks"},
         {"_batches", "_mapped_file", "_sparse_batch"},
         {"_rows", "_units"},
         {"_networks", "corruption"},

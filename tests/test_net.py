@@ -8,10 +8,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from skorch.callbacks import EpochScoring
+from skorch.dataset import Dataset
 from zoo import ESTIMATORS, make_estimator, quick, scale_to_unit_interval
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.corruption import corrupt
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -52,9 +55,45 @@ def test_inference_has_a_gradient(X):
 def test_a_net_does_not_train_by_itself(X, method):
     fitted = quick().fit(X)
     codes = fitted.transform(X)
-    with pytest.raises(TypeError, match=rf"Call {method} of the estimator"):
+    with pytest.raises(TypeError, match=r"Call (partial_)?fit of the estimator"):
         getattr(fitted.net_, method)(X)
     assert_array_equal(fitted.transform(X), codes)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda net, X: net.initialize(),
+        lambda net, X: net.fit_loop(X),
+        lambda net, X: net.validation_step((X, X)),
+        lambda net, X: net.evaluation_step((X, X)),
+        lambda net, X: net.trim_for_prediction(),
+        lambda net, X: net.predict(Dataset(X)),
+    ],
+)
+def test_what_a_net_cannot_do_says_what_to_call(X, use):
+    fitted = quick().fit(X)
+    codes = fitted.transform(X)
+    with pytest.raises(TypeError, match="the estimator"):
+        use(fitted.net_, X)
+    assert_array_equal(fitted.transform(X), codes)
+
+
+def test_training_mode_is_for_the_call_only(X):
+    fitted = make_estimator("custom", 3).fit(X)
+    codes = fitted.transform(X)
+    fitted.net_.forward(X, training=True)
+    assert_array_equal(fitted.transform(X), codes)
+
+
+def test_nan_is_named_even_if_scikit_learn_does_not_look(X):
+    fitted, X = quick().fit(X), X.copy()
+    X[3, 2] = np.nan
+    with config_context(assume_finite=True):
+        with pytest.raises(ValueError, match="contains NaN"):
+            fitted.net_.predict(X)
+        with pytest.raises(ValueError, match="contains NaN"):
+            corrupt(X)
 
 
 def test_another_number_of_features(X):

@@ -252,6 +252,51 @@ def test_what_was_fitted_loads_without_the_package_of_a_callback(
     assert again.partial_fit(X).n_iter_ == original.n_iter_ + 1
 
 
+TRAINING_LIBRARY = """
+import torch
+
+class Slow(torch.optim.SGD):
+    pass
+
+def blur(batch, generator):
+    return batch * 0.5
+"""
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib"])
+def test_what_was_fitted_loads_without_the_packages_of_training(way, tmp_path, monkeypatch):
+    (tmp_path / "some_training_library.py").write_text(TRAINING_LIBRARY)
+    monkeypatch.syspath_prepend(tmp_path)
+    library = importlib.import_module("some_training_library")
+    how = {"optimizer": library.Slow, "learning_rate": 0.01, **KWARGS}
+    original = DenoisingAutoencoder(4, corruption=library.blur, **how).fit(X)
+    assert WAYS[way](original).partial_fit(X).optimizer is library.Slow
+    data = pickle.dumps(original)
+    monkeypatch.undo()
+    sys.modules.pop("some_training_library")
+    loaded = WAYS[way](pickle.loads(data))
+    assert_array_equal(loaded.transform(X), original.transform(X))
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(ImportError, match=r"some_training_library\.(Slow|blur)"):
+            getattr(loaded, method)(X)
+    loaded.set_params(optimizer="adam", corruption="masking").fit(X)
+
+
+def test_a_loaded_net_is_that_of_the_fit_whatever_net_params_are_set():
+    original = AutoencoderTransformer(4, **KWARGS).fit(X)
+    expected = original.net_.predict(X)
+    for net_params in ({"learning_rate": 1}, {"callbacks": 5}, {1: 2}, "text", [1], (2,)):
+        loaded = pickle.loads(pickle.dumps(original.set_params(net_params=net_params)))
+        assert_array_equal(loaded.net_.predict(X), expected)
+
+
+def test_a_net_that_went_on_is_saved_as_it_is():
+    original = AutoencoderTransformer(4, **KWARGS).partial_fit(X)
+    original.set_params(optimizer="sgd", batch_size=7, warm_start=True).partial_fit(X)
+    loaded = pickle.loads(pickle.dumps(original))
+    assert_array_equal(loaded.partial_fit(X).transform(X), original.partial_fit(X).transform(X))
+
+
 @pytest.mark.parametrize(
     "params",
     [
