@@ -13,7 +13,6 @@ from skorch.callbacks import EpochScoring
 from skorch.dataset import Dataset
 from zoo import ESTIMATORS, make_estimator, quick, scale_to_unit_interval
 
-from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.corruption import corrupt
 
 
@@ -115,6 +114,6 @@ def test_scores_of_callbacks_see_the_rows_of_training(X):
         return float(np.square(net.predict(dataset)).mean())
 
     scoring = EpochScoring(mean_square, name="size", use_caching=False)
-    fitted = AutoencoderTransformer(3, max_epochs=2, net_params={"callbacks": [scoring]}).fit(X)
+    fitted = quick(net_params={"callbacks": [scoring]}).fit(X)
     sizes = fitted.net_.history[:, "size"]
     assert np.all(np.array(sizes) < 2)  # outputs are standardised, as the dataset is
