@@ -88,7 +88,7 @@ def wrap_callback(callback):
         return callback
     try:
         return SavedCallback(pickle.dumps(callback), f"{kind.__module__}.{kind.__qualname__}")
-    except Exception:  # only cloudpickle can save it, which is then at work
+    except Exception:  # only cloudpickle can pickle it, and is then saving the estimator
         return callback
 
 

@@ -13,7 +13,7 @@ SIGNIFICANCE = 0.001
 
 
 def make_split(plan, seed):
-    """Return what splits off the validation rows of a plan, or None without early stopping."""
+    """Return the splitter that holds out validation rows, or None without early stopping."""
     return ValidSplit(plan.validation_fraction, random_state=seed) if plan.early_stopping else None
 
 

@@ -378,13 +378,12 @@ class AutoencoderNet(NeuralNet):
         rows = torch.as_tensor(x).to(self.device)
         with isolate_torch(), torch.set_grad_enabled(has_gradient):
             output = self.module_(units.make_inputs(rows))
-            return units.restore(output.clone())  # which works in place
+            return units.restore(output.clone())  # `restore` works in place
 
     def forward_iter(self, X, training=False, device="cpu"):
         """Yield the reconstruction of X part by part, in units of X.
 
-        Of the datasets of training, which skorch's callbacks get, outputs are yielded as they
-        are, standardised.
+        For the training datasets, which skorch's callbacks pass, the outputs are standardised.
         """
         if isinstance(X, StandardizedRows | Subset):
             yield from super().forward_iter(X, training, device)
