@@ -187,7 +187,7 @@ class BaseAutoencoder(
         self.linear_start_ = plan.has_linear_path
 
     def _continue_with(self, plan, moments):
-        """Prepare the fitted model for more training by a plan, on rows of some moments."""
+        """Check that the plan can continue the fitted model, and widen its range by new rows."""
         plan.check_continues(self._plan_)
         self._model_.units.widen_range(moments)
 
@@ -219,7 +219,7 @@ class BaseAutoencoder(
         return "_model_" in vars(self)
 
     def _get_fitted(self, name):
-        """Return a private fitted attribute, or raise an AttributeError as for any other."""
+        """Return a private attribute, or raise an AttributeError if the estimator is not fitted."""
         if not self._is_fitted():
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
         return vars(self)[name]

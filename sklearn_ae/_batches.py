@@ -71,7 +71,7 @@ class Batch(NamedTuple):
     inputs, targets : tensors of shape (n_rows, n_features)
         Corrupted and clean rows, standardised; the same tensor where nothing is corrupted.
     n_own : int
-        How many of the rows no other rank has.
+        Number of rows that only this rank counts.
     weight : tensor or None
         Weight of the loss of these rows among those of the other ranks; None for 1.
     """

@@ -207,8 +207,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Square root of the mean variance of the features; 1 if the network receives X itself.
 
     net_ : skorch.NeuralNet
-        Trained skorch net, for `predict`, `history` and what else :doc:`/user_guide/skorch`
-        lists.
+        The trained skorch net. :doc:`/user_guide/skorch` lists what works on it.
 
     encoder_ : torch.nn.Module
         Maps u of shape (n, n_features) to z of shape (n, n_components).

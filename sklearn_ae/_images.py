@@ -18,7 +18,7 @@ def check_image_shape(image_shape, n_features=None, *, may_omit_channels=False, 
     n_features : int, default=None
         What the sides must multiply to; None for anything.
     may_omit_channels : bool, default=False
-        Whether (height, width) stands for one channel.
+        Whether (height, width) is accepted, and means one channel.
     n_channels : tuple of int, default=None
         The numbers of channels that are allowed; None for any.
 

@@ -1,6 +1,6 @@
 """Rows of a memory map, read from its file and not through the map.
 
-What is read through a map counts as memory of the process, whole neighbourhoods of it at a time.
+Pages that are read through a map count as memory of the process, and the kernel reads many at once.
 """
 
 import mmap

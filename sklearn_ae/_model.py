@@ -59,11 +59,14 @@ class Model(nn.Module):
         return self.units.mean.device
 
     def get_dtype(self):
-        """Return the dtype of reconstructions, in which X is computed with."""
+        """Return the dtype of reconstructions, in which X is also centred and scaled."""
         return self.units.mean.dtype
 
     def encode(self, rows):
-        """Return the codes (n, n_components) of rows of X (n, n_features), or an error."""
+        """Return the codes (n, n_components) of rows of X (n, n_features).
+
+        Rows and codes are checked to be finite.
+        """
         u = self.units.make_inputs(rows)
         if not has_finite_sum(u):
             check_finite(rows, self.estimator_name)
@@ -71,8 +74,11 @@ class Model(nn.Module):
         return check_results(run_padded(self.encoder, u), "codes")
 
     def decode(self, codes, clip=False):
-        """Return the rows of X (n, n_features) of codes (n, n_components), seen to be finite."""
-        if not has_finite_sum(codes):  # scikit-learn has not looked under assume_finite
+        """Return the rows of X (n, n_features) of codes (n, n_components).
+
+        Codes and rows are checked to be finite.
+        """
+        if not has_finite_sum(codes):  # under assume_finite scikit-learn has not checked them
             check_finite(codes, self.estimator_name)
         outputs = run_padded(self.decoder, codes)
         return check_results(self.units.restore(outputs, clip), "reconstructions")
@@ -141,7 +147,7 @@ def is_out_of_memory(error):
 
 
 def has_finite_sum(values):
-    """Tell whether the sum is finite. All values are then; if it is not, they may still be."""
+    """Tell whether the sum is finite. If it is, all values are; if not, it may have overflowed."""
     return bool(values.sum().isfinite())
 
 

@@ -7,7 +7,7 @@ import torch
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of a set of rows, feature by feature. Two of them add up to that of all rows.
+    """Statistics of a set of rows, by feature. The sum of two is that of all their rows.
 
     Attributes
     ----------

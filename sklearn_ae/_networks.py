@@ -34,8 +34,8 @@ ACTIVATIONS = {
 
 OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
 
-# Modules, parameters and buffers of the networks that factories returned, by their addresses: each
-# is for one network.
+# Modules, parameters and buffers of the networks that factories returned, by address. No two
+# networks may share one.
 IN_USE = WeakValueDictionary()
 
 # A pattern of `fnmatch` for the names of the linear path's parameters in a model whose coders
@@ -337,7 +337,7 @@ def is_stateless(module):
 
 
 def get_address(part):
-    """Return what tells a module, or the memory of a tensor, from all others."""
+    """Return a key that identifies a module, or the memory of a tensor."""
     has_memory = not isinstance(part, nn.Module) and not nn.parameter.is_lazy(part)
     if not has_memory or part.layout != torch.strided or not part.numel():
         return "object", id(part)

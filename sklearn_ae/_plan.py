@@ -95,7 +95,7 @@ UNUSED_NET_PARAMS = {
     "and decoder_ after fit",
 }
 
-# Parameters that are choices as they are.
+# Parameters that are copied into the plan unchanged.
 UNCHANGED = (
     *("activation", "encoder", "decoder", "code_activation"),
     *("loss", "clip", "optimizer", "learning_rate", "schedule", "precision"),
@@ -151,8 +151,8 @@ class Plan:
     has_logits : bool
         Whether the decoder returns logits of X.
     standardizes : bool
-        Whether the networks see X centred and scaled, or X itself. A squashing output is in
-        units of X: it means what the user says it means.
+        Whether the networks see X centred and scaled, or X itself. A squashing output has
+        a fixed range, so its network works in units of X.
     optimizer : str or subclass of torch.optim.Optimizer
     optimizer_options : dict
         Beside the learning rate.
@@ -282,7 +282,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     estimator_name : str
         For messages.
     params : dict
-        Parameters of the estimator, each seen to fulfil its constraint.
+        Parameters of the estimator, already checked against their constraints.
     defaults : Defaults
     n_samples, n_features : int
 
@@ -476,7 +476,7 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
     if weight_decay == "auto":
         weight_decay = 0.3 / n_samples if has_linear_path else 0.0
     options = {**options, "weight_decay": weight_decay}
-    # decay draws towards the linear path, not towards zero
+    # no decay on the linear path: it should shrink the network towards that path, not to zero
     return {**options, **LINEAR_PATH_WITHOUT_DECAY} if has_linear_path else options
 
 

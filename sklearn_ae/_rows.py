@@ -30,7 +30,7 @@ WIDE_DTYPES = (torch.float64, torch.int32, torch.int64)
 
 
 def is_sliced_on_disk(X):
-    """Tell whether X is a numeric array that reads from its file what it is sliced at.
+    """Tell whether X is a numeric array whose slices are read from its file.
 
     The arrays of h5py and zarr do, as do AnnData's backed ones; Dask's compute what they are
     sliced at. `numpy.asarray` would read them as a whole.
@@ -73,7 +73,7 @@ def get_kind(dtype):
 
 
 def check_table(estimator, X, reset, min_rows=1):
-    """Return X as a table that `make_rows` takes, not yet seen to be finite.
+    """Return X as a table that `make_rows` takes, not yet checked for NaN and infinity.
 
     scikit-learn reads every container, as it does for its PCA, except arrays that are read where
     they are sliced: of those it sees a stand-in. It sets or checks, as `reset` says, number and
@@ -103,7 +103,7 @@ def drop_gradients(X):
 
 
 def read_interface(X):
-    """Return what NumPy's older protocol makes an array as one, and anything else as it is.
+    """Convert an object with `__array_interface__` but no shape to an array; return others as is.
 
     scikit-learn would convert it, too, but not find the number of its features.
     """
@@ -347,7 +347,7 @@ def check_finite(values, estimator_name):
 def convert_to_dense(rows):
     """Return rows that were sliced from an array as a NumPy array, also if they are sparse.
 
-    They are where AnnData is backed by a sparse file, and where the blocks of Dask are sparse.
+    They are sparse if AnnData is backed by a sparse file, or if Dask's blocks are sparse.
     """
     rows = rows if issparse(rows) else np.asarray(rows)
     rows = rows.item() if rows.ndim == 0 else rows  # NumPy wraps a sparse matrix of Dask's

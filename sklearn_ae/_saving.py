@@ -112,7 +112,7 @@ def unpack_model(packed):
 
 
 def pack_training(net, with_optimizer):
-    """Return what training goes on with, as a dict of numbers, text and arrays.
+    """Return the state from which training continues, as a dict of numbers, text and arrays.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def pack_training(net, with_optimizer):
 
 
 def unpack_training(net, packed):
-    """Give a new net what `pack_training` was given."""
+    """Set the training state of a new net from a packed one."""
     net.iterator_train__generator.set_state(convert_to_tensors(packed["generator"]))
     state = net.optimizer_.state_dict()
     state["state"] = convert_to_tensors(packed["optimizer"])

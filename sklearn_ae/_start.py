@@ -47,7 +47,7 @@ CORRUPTED_ROWS_A_FEATURE = 50
 MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 
 # Ridge penalty of the regression, in mean variances of a corrupted feature: as much as one row
-# adds to the covariance. It draws the regression towards leaving rows as they are, towards PCA.
+# adds to the covariance. It draws the regression towards the identity, for which the start is PCA.
 PENALTY = 1.0
 
 # Rows of a first chunk for each component, for means and principal components worth keeping.

@@ -398,8 +398,7 @@ class AutoencoderNet(NeuralNet):
     def forward_iter(self, X, training=False, device="cpu"):
         """Yield the reconstruction of X part by part, in units of X.
 
-        Of the datasets of training, which skorch's callbacks get, outputs are yielded as they
-        are, standardised.
+        For the training datasets, which skorch's callbacks pass, the outputs are standardised.
         """
         if isinstance(X, StandardizedRows | Subset):
             yield from super().forward_iter(X, training, device)

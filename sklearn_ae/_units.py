@@ -16,8 +16,8 @@ class Units(nn.Module):
     """The map from rows x to network inputs u = (x - mean) / scale, and back.
 
     `scale` is one number for all features: the squared error of u then ranks reconstructions as
-    that of x does. The tensors are buffers, so that they follow the networks to a device, but
-    no part of their state: they are not trained, and saved by `get_state`.
+    that of x does. The tensors are non-persistent buffers: they move to a device with the
+    networks, but are not in `state_dict`. `get_state` returns them.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Units(nn.Module):
         self.standardizes = standardizes
         self.has_logits = has_logits
         tensors = {"feature_mean": feature_mean, "mean": mean, "low": low, "high": high}
-        # the mean as inputs have it, for targets in units of X
+        # mean / scale in float32; `restore_targets` adds it back
         tensors["offset"] = (mean / self.scale).float()
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor, persistent=False)
@@ -56,12 +56,12 @@ class Units(nn.Module):
         return cls(moments.mean.to(dtype), moments.low, moments.high, spread, **options)
 
     def get_state(self):
-        """Return what makes equal units, as keywords of this class."""
+        """Return keyword arguments of the constructor that make equal units."""
         names = ("feature_mean", "low", "high", "spread", "standardizes", "has_logits")
         return {name: getattr(self, name) for name in names}
 
     def is_near_zero(self):
-        """Tell whether float32 products of rows that are not centred lose next to nothing."""
+        """Tell whether means are small enough for accurate float32 products of uncentred rows."""
         return float(self.feature_mean.abs().max()) <= MAX_OFFSET * self.spread
 
     def check_range(self, n_entries, has_linear_path):

@@ -28,8 +28,8 @@ def map_rows(estimator, X, method="transform", meta=None):
     Parameters
     ----------
     estimator : fitted estimator
-        An autoencoder, or a `Pipeline` that ends with one; other transformers of numbers that
-        return dense arrays or frames serve as well.
+        An autoencoder, or a `Pipeline` that ends with one. Other transformers that take numbers
+        and return dense arrays or frames also work.
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
         An array is cut along its rows only; the lengths of its blocks need not be known.
     method : {"transform", "inverse_transform", "reconstruct", "score_samples"}, \

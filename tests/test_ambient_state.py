@@ -18,7 +18,7 @@ from zoo import ESTIMATORS, draw_fewer, make_estimator, one_thread
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._isolation import isolate_torch
-from sklearn_ae.corruption import Downscale, Grayscale, corrupt
+from sklearn_ae.corruption import _CORRUPTIONS, Downscale, Grayscale, corrupt
 from sklearn_ae.dask import reconstruction_r2
 from sklearn_ae.export import to_onnx
 
@@ -163,7 +163,7 @@ def test_the_bits_are_those_without_it(action, name, names):
 
 
 IMAGES = (3, 4, 4)
-CORRUPTIONS = ["gaussian", "masking", "salt_and_pepper", Grayscale(IMAGES), Downscale(IMAGES, 2)]
+CORRUPTIONS = [*_CORRUPTIONS, Grayscale(IMAGES), Downscale(IMAGES, 2)]
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=repr)

@@ -20,7 +20,7 @@ from zoo import BY_HAND, quick, train_by_hand
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._training import AutoencoderNet
-from sklearn_ae.corruption import Downscale, Grayscale, corrupt
+from sklearn_ae.corruption import _CORRUPTIONS, Downscale, Grayscale, corrupt
 
 BUILT_IN = {
     "gaussian": ("gaussian", 0.3, None),
@@ -156,7 +156,7 @@ def test_without_corruption_the_start_is_pca(unit_digits):
     X, X_test = unit_digits
     pca = PCA(8).fit(X)
     expected = pca.inverse_transform(pca.transform(X_test))
-    for corruption in ("gaussian", "masking", "salt_and_pepper"):
+    for corruption in _CORRUPTIONS:
         restored = untrained(8, corruption, 0.0).fit(X).reconstruct(X_test)
         assert np.square(restored - expected).mean() < 1e-4 * np.square(X_test - expected).mean()
 

@@ -1,5 +1,6 @@
 """The documentation says what the code does; its ``>>>`` examples are run as doctests."""
 
+import inspect
 import os
 import re
 import textwrap
@@ -11,6 +12,9 @@ import pytest
 from zoo import run_python
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._losses import LOSSES, ReconstructionLoss
+from sklearn_ae.corruption import _CORRUPTIONS, corrupt
+from sklearn_ae.metrics import RestorationScorer
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^( *)\.\. code-block:: python\n\n((?:\1 +.*\n|\n)+)", flags=re.MULTILINE)
@@ -77,6 +81,39 @@ def test_every_page_of_the_reference_is_of_something_public():
         for name in module.__all__
     }
     assert listed == public
+
+
+def list_choices(names):
+    """Return names as docstrings list them."""
+    return "{" + ", ".join(f'"{name}"' for name in names) + "}"
+
+
+def join_lines(documented):
+    """Return a docstring in one line."""
+    return " ".join(inspect.getdoc(documented).replace("\\\n", " ").split())
+
+
+def read_table_names(page):
+    """Return the quoted names in the first columns of a page's tables."""
+    text = (DOCS / "user_guide" / page).read_text()
+    return set(re.findall(r'^"(\w+)"  ', text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("documented", [DenoisingAutoencoder, corrupt, RestorationScorer])
+def test_docstrings_list_every_corruption(documented):
+    assert f"corruption : {list_choices(_CORRUPTIONS)} or callable" in join_lines(documented)
+
+
+@pytest.mark.parametrize(
+    "documented", [AutoencoderTransformer, DenoisingAutoencoder, ReconstructionLoss]
+)
+def test_docstrings_list_every_loss(documented):
+    assert f" : {list_choices(LOSSES)}" in join_lines(documented)
+
+
+def test_tables_have_every_corruption_and_loss():
+    assert read_table_names("denoising.rst") == set(_CORRUPTIONS)
+    assert read_table_names("choosing.rst") == set(LOSSES)
 
 
 # ----------------------------------------------------------------------- scripts of the pages
