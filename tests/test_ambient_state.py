@@ -53,7 +53,7 @@ STATES = {
         torch.get_default_dtype, torch.set_default_dtype, torch.float16
     ),
     "products in bfloat16": lambda: setting(
-        torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium"
+        lambda: "highest", torch.set_float32_matmul_precision, "medium"
     ),
     "products in bfloat16, as torch 2.9 has it": lambda: setting(
         partial(getattr, torch.backends.mkldnn.matmul, "fp32_precision"),
