@@ -23,8 +23,15 @@ OLDEST = [
 # The modules that are mutated, and the tests that are to notice it.
 MUTATED = {
     "_base": ["base", "networks", "rows", "saving", "inspection", "integration"],
-    "_linear_start": ["linear_start", "denoising", "rows"],
-    "_training": ["training", "interruption", "denoising", "integration"],
+    "_callbacks": ["training", "saving", "integration"],
+    "_isolation": ["ambient_state", "isolation", "forks"],
+    "_model": ["model", "base", "networks"],
+    "_moments": ["moments", "units"],
+    "_plan": ["plan", "base", "training"],
+    "_saving": ["saving", "interruption", "integration"],
+    "_start": ["start", "denoising", "rows"],
+    "_training": ["training", "net", "interruption", "denoising", "integration"],
+    "_units": ["units", "model", "corruption"],
     "corruption": ["corruption", "denoising"],
     "metrics": ["metrics"],
 }

@@ -1,4 +1,4 @@
-"""Imports point one way, and importing the package costs what its dependencies cost."""
+"""Imports point one way and cost what the dependencies cost; functions and classes stay small."""
 
 import ast
 from pathlib import Path
@@ -9,6 +9,7 @@ from zoo import run_python
 import sklearn_ae
 
 PACKAGE = Path(sklearn_ae.__file__).parent
+NOXFILE = Path(__file__).parents[1] / "noxfile.py"
 
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
@@ -32,7 +33,7 @@ LEVELS = {
         {"__init__"},
     ],
 }
-OTHERS = ("dask", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "torch")
+OTHERS = ("dask", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "torch", "tqdm")
 
 
 def own_imports(path):
@@ -122,7 +123,6 @@ def test_import_brings_nothing_that_the_dependencies_do_not():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_without_docstrings_the_error_says_why():
     assert run("import sklearn_ae; print('fine')", "-O") == "fine"
     printed = """
@@ -135,6 +135,49 @@ except ImportError as error:
     assert run(printed, "-OO") == "" or "Run python -O in place of python -OO" in run(
         printed, "-OO"
     )
+
+
+def count_lines(node):
+    """Return the number of lines of a function without its docstring."""
+    lines = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node) is not None:
+        docstring = node.body[0]
+        lines -= docstring.end_lineno - docstring.lineno + 1
+    return lines
+
+
+def is_init_of_estimator(node):
+    """Tell whether a function is an `__init__` that only assigns its parameters.
+
+    Those of the estimators have one line for each of 30 parameters and one for its assignment.
+    """
+    parameters = [*node.args.args, *node.args.kwonlyargs]
+    assigned = [f"self.{parameter.arg} = {parameter.arg}" for parameter in parameters[1:]]
+    return node.name == "__init__" and [ast.unparse(line) for line in node.body] == assigned
+
+
+def test_the_base_is_small():
+    assert len((PACKAGE / "_base.py").read_text().splitlines()) <= 450
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_functions_and_classes_are_small(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and not is_init_of_estimator(node):
+            assert count_lines(node) <= 40, node.name
+        elif isinstance(node, ast.ClassDef):
+            methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+            assert len(methods) <= 28, node.name
+            assert node.end_lineno - node.lineno + 1 <= 420, node.name
+
+
+def test_mutated_modules_and_their_tests_exist():
+    assignments = [x for x in ast.parse(NOXFILE.read_text()).body if isinstance(x, ast.Assign)]
+    (mutated,) = (x.value for x in assignments if ast.unparse(x.targets[0]) == "MUTATED")
+    for module, tests in ast.literal_eval(mutated).items():
+        assert (PACKAGE / f"{module}.py").is_file()
+        for name in tests:
+            assert (Path(__file__).parent / f"test_{name}.py").is_file()
 
 
 def test_public_names():

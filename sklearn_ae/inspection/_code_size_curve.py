@@ -1,7 +1,6 @@
 """Cross-validated scores and times of reducers over code sizes."""
 
 import inspect
-import math
 import warnings
 from contextlib import contextmanager
 from itertools import product
@@ -191,21 +190,10 @@ def code_size_curve(
     splits = list(check_cv(cv, y, classifier=has_classes).split(X, y, groups))
     check_splits(splits, count_rows(X))
 
-    # batch_size=1: joblib sizes its batches by the first tasks, and where those are the fast ones
-    # it would put many slow ones into one batch, while other processes are idle.
-    cells = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")(
-        delayed(evaluate_reducer)(reducer, X, y, split, classifier, scorers)
-        for reducer, split in product(resized, splits)
-    )
-    shape = len(reducers), len(sizes), len(splits)
-    bar = tqdm(cells, total=math.prod(shape), unit="fit", disable=not verbose)
-    cells = np.array(list(bar), dtype=object).reshape(shape)
+    cells = evaluate_reducers(resized, X, y, splits, classifier, scorers, n_jobs, verbose)
+    cells = cells.reshape(len(reducers), len(sizes), len(splits))
     report_errors(cells, list(reducers), sizes)
-
-    score_names = {"reconstruction_score": name_score(scoring, "R² of the reconstruction")}
-    if classifier is not None:
-        default = "accuracy of the classifier" if has_classes else "R² of the regressor"
-        score_names["classifier_score"] = name_score(classifier_scoring, default)
+    score_names = name_scores(scoring, classifier, classifier_scoring)
     return collect_curve(cells, reducers, sizes, score_names)
 
 
@@ -223,6 +211,25 @@ def clone_at_sizes(reducers, sizes, param_name):
             f"{list(reducers)}; got {sorted(param_name.keys() - reducers.keys())}."
         )
     return clones
+
+
+def evaluate_reducers(reducers, X, y, splits, classifier, scorers, n_jobs, verbose):
+    """Evaluate every reducer on every split, in parallel and with a progress bar.
+
+    Returns
+    -------
+    cells : ndarray of shape (n_reducers * n_splits,)
+        Results of `evaluate_reducer`: those of all splits for the first reducer, then the next.
+    """
+    # batch_size=1: joblib sizes its batches by the first tasks, and where those are the fast ones
+    # it would put many slow ones into one batch, while other processes are idle.
+    cells = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")(
+        delayed(evaluate_reducer)(reducer, X, y, split, classifier, scorers)
+        for reducer, split in product(reducers, splits)
+    )
+    n_cells = len(reducers) * len(splits)
+    bar = tqdm(cells, total=n_cells, unit="fit", disable=not verbose)
+    return np.array(list(bar), dtype=object)
 
 
 def evaluate_reducer(reducer, X, y, split, classifier, scorers):
@@ -408,6 +415,16 @@ def resolve_classifier(classifier, y, classifier_scoring):
     if holds_classes(y):
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
+
+
+def name_scores(scoring, classifier, classifier_scoring):
+    """Return the names of the scores, as in the result of `code_size_curve`."""
+    names = {"reconstruction_score": name_score(scoring, "R² of the reconstruction")}
+    if classifier is not None:
+        is_accuracy = is_classifier(classifier)
+        default = "accuracy of the classifier" if is_accuracy else "R² of the regressor"
+        names["classifier_score"] = name_score(classifier_scoring, default)
+    return names
 
 
 def name_score(scoring, default):

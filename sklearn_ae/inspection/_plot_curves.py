@@ -113,13 +113,9 @@ class CodeSizeCurveDisplay:
         -----
         All of these are raised before the first fit, unless every fit fails.
         """
-        reducers = name_reducers(estimators)
-        expected = choose_measures(measures, *predict_measures(reducers, y))
-        check_axes(cls.__name__, ax, len(expected))
-        check_std_style(std_display_style)
-        expand_curve_kwargs(curve_kwargs, len(reducers))
-        if np.size(ax) > 1:  # each of these Axes is for one of the expected measures
-            measures = expected
+        measures = check_drawing(
+            cls.__name__, estimators, y, ax, measures, std_display_style, curve_kwargs
+        )
         curve = code_size_curve(
             estimators,
             X,
@@ -235,6 +231,17 @@ def choose_measures(measures, available, not_nan):
     if unknown or not measures:
         raise ValueError(f"measures must be among {available}; got {unknown or measures}.")
     return measures
+
+
+def check_drawing(display_name, estimators, y, ax, measures, std_display_style, curve_kwargs):
+    """Return the measures for `plot`, or raise an error if the curves cannot be drawn as asked."""
+    reducers = name_reducers(estimators)
+    expected = choose_measures(measures, *predict_measures(reducers, y))
+    check_axes(display_name, ax, len(expected))
+    check_std_style(std_display_style)
+    expand_curve_kwargs(curve_kwargs, len(reducers))
+    # each of several Axes is for one of the expected measures
+    return expected if np.size(ax) > 1 else measures
 
 
 def check_std_style(std_display_style):

@@ -475,12 +475,7 @@ class CodeTraversalDisplay:
         All of these are raised before anything is computed. Only the range of `components` is
         checked after `transform` if the estimator has no `get_feature_names_out`.
         """
-        check_has_attribute(estimator, "inverse_transform")
-        check_int("n_steps", n_steps, at_least=2)
-        check_width(width)
-        check_row(row, count_rows(X))
-        if components is not None:
-            components = check_components(components, count_codes(estimator))
+        components = check_traversal(estimator, X, row, components, width, n_steps)
         image_shape = check_request(
             cls.__name__,
             [estimator],
@@ -492,15 +487,10 @@ class CodeTraversalDisplay:
             min_rows=2,
         )
         codes = to_dense_array(estimator.transform(X))
-        std = codes.std(axis=0, dtype=np.float64)  # the squares may overflow in float32
-        centre = codes.mean(axis=0) if row is None else codes[row]
-        if components is None:
-            components = range(min(codes.shape[1], 10))
+        components = range(min(codes.shape[1], 10)) if components is None else components
         components = check_components(components, codes.shape[1])
         steps = np.linspace(-width, width, n_steps)
-        varied = np.tile(centre, (len(components), n_steps, 1))
-        for codes_of_component, k in zip(varied, components, strict=True):
-            codes_of_component[:, k] += steps * std[k]
+        varied = vary_components(codes, components, steps, row)
         # Decode all of them in one call.
         decoded = to_dense_array(estimator.inverse_transform(varied.reshape(-1, codes.shape[1])))
         display = cls(
@@ -596,6 +586,39 @@ def choose_layout(kind, image_shape, n_features=None):
             "of any number of channels."
         )
     return "images", shape
+
+
+def check_traversal(estimator, X, row, components, width, n_steps):
+    """Return the components as a list of int, or None, or raise an error for a wrong parameter."""
+    check_has_attribute(estimator, "inverse_transform")
+    check_int("n_steps", n_steps, at_least=2)
+    check_width(width)
+    check_row(row, count_rows(X))
+    return None if components is None else check_components(components, count_codes(estimator))
+
+
+def vary_components(codes, components, steps, row):
+    """Return codes of which one component at a time is varied.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_codes)
+    components : list of int
+    steps : ndarray of shape (n_steps,)
+        What is added to a component, in standard deviations of it.
+    row : int or None
+        Row of the codes from which the steps are counted; None for their mean.
+
+    Returns
+    -------
+    varied : ndarray of shape (n_components, n_steps, n_codes)
+    """
+    std = codes.std(axis=0, dtype=np.float64)  # the squares may overflow in float32
+    centre = codes.mean(axis=0) if row is None else codes[row]
+    varied = np.tile(centre, (len(components), len(steps), 1))
+    for codes_of_component, k in zip(varied, components, strict=True):
+        codes_of_component[:, k] += steps * std[k]
+    return varied
 
 
 def check_width(width):
