@@ -285,7 +285,8 @@ class AutoencoderNet(NeuralNet):
             last_batch = self._train_epoch(batches)
             losses = None if held_out is None else self._validate_epoch(held_out)
             after = self._compute_row_losses([last_batch], len(last_batch.targets))
-            diverged = ranks.is_any(not self._is_finite(after, losses))
+            train_loss = self.history[-1]["train_loss"]
+            diverged = ranks.is_any(not are_finite(train_loss, after, losses))
             if not diverged:
                 n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
             self.notify("on_epoch_end", **data)
@@ -342,7 +343,7 @@ class AutoencoderNet(NeuralNet):
         def closure():
             for parameter in self.parameters_:  # as optimizer.zero_grad(), in a tenth of its time
                 parameter.grad = None
-            with self._autocast():
+            with cast_products(self.device, self.precision):
                 output = self.forward_(batch.inputs)
             loss = self.criterion_(output.float(), batch.targets)
             loss.backward(batch.weight)
@@ -417,12 +418,6 @@ class AutoencoderNet(NeuralNet):
             finally:
                 model.eval()
             yield output.to(device)
-
-    def _autocast(self):
-        """Return the context for the forward pass of a training step."""
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
 
     @torch.no_grad()
     def _compute_row_losses(self, batches, n_rows):
@@ -507,12 +502,6 @@ class AutoencoderNet(NeuralNet):
         self.history.record_batch(f"{prefix}_loss", loss)
         self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
-    def _is_finite(self, *losses):
-        """Tell whether the mean training loss of an epoch and the losses after it are finite."""
-        return math.isfinite(self.history[-1]["train_loss"]) and all(
-            np.isfinite(values).all() for values in losses if values is not None
-        )
-
     def _has_hooks(self, *hooks):
         """Tell whether a callback has any of these hooks."""
         return any(
@@ -520,6 +509,18 @@ class AutoencoderNet(NeuralNet):
             for _, callback in self.callbacks_
             for hook in hooks
         )
+
+
+def are_finite(*losses):
+    """Tell whether all losses, numbers, arrays or None, are finite."""
+    return all(np.isfinite(values).all() for values in losses if values is not None)
+
+
+def cast_products(device, precision):
+    """Return the context for the forward pass of a training step."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, torch.bfloat16)
 
 
 def refuse(what, method):
