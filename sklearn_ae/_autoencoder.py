@@ -230,8 +230,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     PCA is computed from all rows, or from a random sample of 100,000 rows if there are more.
     With more than 1,000 features, or fewer than ten rows per feature, these rows are needed as
     one dense array. It has at most 67 million entries: of a larger sample, only evenly spaced
-    rows are used. For sparse tables beyond that size and an int `n_components`, PCA's sparse
-    solver uses the whole sample instead.
+    rows are used. With an int `n_components` a sparse table is never made dense: PCA is computed
+    from products with its stored entries.
 
     Training computes in float32. X is centred and scaled before the cast, in float64 if X is
     float64 or has integers of 32 bits or more. The global random generators of NumPy and torch
