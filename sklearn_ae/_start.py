@@ -297,7 +297,7 @@ class SparseTable:
     Parameters
     ----------
     X : scipy.sparse.csr_array or csr_matrix of shape (n_samples, n_features)
-    scale : float
+    units : Units
     dtype : type
         To compute in.
 
@@ -309,11 +309,11 @@ class SparseTable:
         The smaller of n_samples and n_features.
     """
 
-    def __init__(self, X, scale, dtype):
+    def __init__(self, X, units, dtype):
         entries = X.data.astype(dtype, copy=False), X.indices, X.indptr
         self.X = csr_array(entries, shape=X.shape)  # shares memory with X where it can
-        self.mean, _ = mean_variance_axis(self.X, axis=0)
-        self.scale = scale
+        self.centre, _ = mean_variance_axis(self.X, axis=0)  # of these rows, a sample perhaps
+        self.units = units
         self.dtype = dtype
         self.shape = n_samples, n_features = X.shape
         self.is_wide = n_samples < n_features
@@ -321,11 +321,12 @@ class SparseTable:
 
     def multiply(self, V):
         """Return u @ V for V of shape (n_features,) or (n_features, n)."""
-        return (self.X @ V - self.mean @ V) / self.scale
+        return self.units.standardize_length(self.X @ V - self.centre @ V)
 
     def multiply_transposed(self, V):
         """Return u.T @ V for V of shape (n_samples,) or (n_samples, n)."""
-        return (self.X.T @ V - np.multiply.outer(self.mean, V.sum(axis=0))) / self.scale
+        centred = self.X.T @ V - np.multiply.outer(self.centre, V.sum(axis=0))
+        return self.units.standardize_length(centred)
 
     def multiply_products(self, V):
         """Return C @ V, where C is u @ u.T or u.T @ u, the smaller, divided by n_samples - 1."""
@@ -353,11 +354,11 @@ def compute_sparse_components(X, units, n_components, random_state):
     # ARPACK would need a basis of that many vectors
     n_basis = 2 * n_components if n_components >= 1 else math.inf
     if min(X.shape) <= max(MAX_SIDE_FOR_PRODUCTS, n_basis):
-        table = SparseTable(X, units.scale, np.float64)
+        table = SparseTable(X, units, np.float64)
         components, variance = compute_eigenvectors(table.compute_products(), n_components)
     else:
         # in float32 the difference to a large mean would have too few digits
-        table = SparseTable(X, units.scale, X.dtype if units.is_near_zero() else np.float64)
+        table = SparseTable(X, units, X.dtype if units.is_near_zero() else np.float64)
         components, variance = iterate_eigenvectors(table, n_components, random_state)
     if table.is_wide:  # the eigenvectors are those of u @ u.T
         basis = table.multiply_transposed(components.T)
