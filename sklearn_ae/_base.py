@@ -88,6 +88,8 @@ class BaseAutoencoder(
             before.
         TypeError
             If a factory does not return a `torch.nn.Module`.
+        ImportError
+            If a loaded estimator trains with an object whose package is missing.
         MemoryError
             If the device has too little memory.
         """

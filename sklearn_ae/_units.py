@@ -110,10 +110,6 @@ class Units(nn.Module):
         """Return a distance in units of X, such as a standard deviation, in units of u."""
         return length / self.scale
 
-    def standardize_variance(self, variance):
-        """Return variances in squared units of X as those of u."""
-        return variance / self.scale**2
-
     def standardize_range(self):
         """Return the lowest and highest value of each feature as u, (2, n_features), float32."""
         return ((torch.stack([self.low, self.high]) - self.mean) / self.scale).float()
