@@ -119,14 +119,21 @@ class AutoencoderTransformer(BaseAutoencoder):
         untrained start.
 
     early_stopping : bool, default=True
-        Hold out `validation_fraction` of the rows, stop after `n_iter_no_change` epochs without
-        improvement, and keep the weights of the best epoch. With the linear start, the best
-        epoch replaces epoch 0 only if its loss on the held-out rows is lower by a paired
-        one-sided t-test at the level of 0.001. Without early stopping the weights of the last
-        epoch are kept, and are not compared with the start.
+        Stop after `n_iter_no_change` epochs without improvement on rows that are new to the
+        network, and keep the weights of the best epoch. With the linear start, the best epoch
+        replaces epoch 0 only if its loss on these rows is lower by a paired one-sided t-test at
+        the level of 0.001. Equal rows are together, and count as one; so do those of a group, if
+        `fit` is given `groups`. Without early stopping the weights of the last epoch are kept,
+        and are not compared with the start.
 
-    validation_fraction : float, default=0.1
-        Share of the rows held out for early stopping.
+    validation_fraction : float or "auto", default="auto"
+        Share of the rows to hold out for early stopping. "auto" cross-fits tables of at most
+        2,000 rows and 1,000 features, and holds out a tenth of larger ones. Cross-fitting trains
+        five networks, each without a fifth of the rows, side by side with the network of all
+        rows, which is the one that is kept: every row is judged by a network that has not seen
+        it. It needs ten different rows or groups. With `warm_start`, with callbacks in
+        `net_params`, with an optimizer that needs the value of the loss, and if `fit` is given
+        `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.
@@ -289,7 +296,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         batch_size="auto",
         max_epochs="auto",
         early_stopping=True,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         n_iter_no_change=30,
         tol=1e-4,
         clip=False,

@@ -10,29 +10,28 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import StandardizedRows
 from ._callbacks import wrap_objects
-from ._compat import check_same_namespace, fit_context, get_namespace, open_callback_context
-from ._evidence import make_split
+from ._compat import check_same_namespace, fit_context, open_callback_context
+from ._evidence import check_groups, make_split
 from ._isolation import isolate_torch
 from ._model import make_result
-from ._moments import RunningMoments
 from ._plan import CONSTRAINTS, make_plan
 from ._random import draw_generator, make_random_state
 from ._ranks import join_ranks, make_ranks
 from ._rows import (
+    check_codes,
     check_table,
     convert_like,
     is_sliced_on_disk,
     make_rows,
-    raise_overflow_as_value_error,
+    read_held_out,
     warn_of_pairs,
 )
 from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
-from ._start import start_model, warn_of_few_rows
+from ._start import start_folds, start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
 from .corruption import _make_plan_corruption
 
@@ -61,7 +60,7 @@ class BaseAutoencoder(
     # ------------------------------------------------------------------ training
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, groups=None, X_val=None):
         """Fit the autoencoder to X.
 
         Parameters
@@ -73,6 +72,13 @@ class BaseAutoencoder(
             are ever dense. With scikit-learn's array API dispatch tensors are accepted, too.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
+        groups : array-like of shape (n_samples,), default=None
+            Label of the group of each row: the subject, the series. A group is never both
+            trained on and held out.
+        X_val : {array-like, sparse matrix} of shape (n_validation_samples, n_features), \
+                default=None
+            At least two rows to hold out, new ones of the same kind. All rows of X are then
+            trained on, and `groups` has no effect.
 
         Returns
         -------
@@ -83,32 +89,41 @@ class BaseAutoencoder(
         ------
         ValueError
             If a parameter is outside its range, if parameters contradict each other or
-            X, if a custom network returns another shape than it should, or if X is not an
-            array of finite numbers with two rows or more. The estimator is then as it was
-            before.
+            X, if a custom network returns another shape than it should, if X is not an
+            array of finite numbers with two rows or more, if X_val is not like X, if groups has
+            not one label for each row, or if all rows are of one group. The estimator is then as
+            it was before.
         TypeError
             If a factory does not return a `torch.nn.Module`.
         ImportError
             If a loaded estimator trains with an object whose package is missing.
         MemoryError
             If the device has too little memory.
+
+        Warns
+        -----
+        UserWarning
+            If held-out rows look like copies of others, or like parts of a series.
         """
         warn_of_pairs(X, y)
         continues = self.warm_start and self._is_fitted()
         with restore_on_error(self, trains_on=continues):
             X, rows, moments, plan, ranks = self._read_table(X, reset=not continues)
+            groups = None if groups is None else check_groups(groups, len(rows))
+            held_out = None if X_val is None else read_held_out(self, X_val, plan, ranks)
             random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
             if continues:
                 self._continue_with(plan, moments)
                 self._plan_, self.linear_start_ = plan, False
             else:
                 self._make_model(X, rows, plan, moments, random_state, ranks)
-            split = make_split(plan, random_state)
+            split = self._make_split(rows, held_out, groups, random_state, ranks)
             keep_start = continues or plan.has_linear_path
             how = {"keep_start": keep_start, "train_split": split}
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y)
+            self._net_.set_params(train_split=None)  # it holds rows and networks
             self._net_.optimizer_.state.clear()
         return self
 
@@ -177,9 +192,7 @@ class BaseAutoencoder(
 
     def _make_model(self, X, rows, plan, moments, random_state, ranks):
         """Set the untrained model: the start where there is a linear path, else random weights."""
-        # an int seeds the PCA of the start as it would seed PCA itself
-        seed = self.random_state if isinstance(self.random_state, Integral) else random_state
-        units = plan.make_units(moments, rows.dtype)
+        units, seed = plan.make_units(moments, rows.dtype), self._get_seed(random_state)
         self._model_ = start_model(
             rows, plan, units, seed, random_state, ranks, type(self).__name__
         )
@@ -192,6 +205,20 @@ class BaseAutoencoder(
         """Check that the plan can continue the fitted model, and widen its range by new rows."""
         plan.check_continues(self._plan_)
         self._model_.units.widen_range(moments)
+
+    def _make_split(self, rows, held_out, groups, random_state, ranks):
+        """Return what says which rows judge the training, or None if none do."""
+        model, plan, seed = self._model_, self._plan_, self._get_seed(random_state)
+        data, held_out = (
+            table if table is None else StandardizedRows(table, model.units)
+            for table in (rows, held_out)
+        )
+        start = partial(start_folds, model, rows, plan, seed, random_state)
+        return make_split(data, held_out, groups, plan, random_state, ranks, start)
+
+    def _get_seed(self, random_state):
+        """Return what seeds the PCA of the start; an int does so as it would seed PCA itself."""
+        return self.random_state if isinstance(self.random_state, Integral) else random_state
 
     def _make_net(self, plan, generator, options):
         """Return a skorch net that trains the model."""
@@ -300,15 +327,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="mean_", method="inverse_transform")
-        xp, _ = get_namespace(X)
-        with raise_overflow_as_value_error():
-            codes = check_array(X, dtype=xp.float32, input_name="X", estimator=self)
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but inverse_transform of "
-                f"{type(self).__name__} is expecting codes with {self.n_components_} components, "
-                "as transform returns them."
-            )
+        codes = check_codes(self, X)
         rows = make_rows(codes, self._model_.get_device())
         decode = partial(self._model_.decode, clip=self.clip)
         decoded = make_result(codes, self._model_.get_dtype(), len(rows), self.n_features_in_)
@@ -377,10 +396,7 @@ class BaseAutoencoder(
                 stacklevel=3,
             )
             return float("nan")
-        sums = RunningMoments()
-        for _, block in self._model_.read_parts(rows):
-            sums.add(block, self._model_.reconstruct(block, self.clip))
-        return sums.compute().compute_r2()
+        return self._model_.compute_r2(rows, self.clip)
 
     # -------------------------------------------------------------------- saving
 

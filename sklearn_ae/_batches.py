@@ -118,14 +118,14 @@ class Batches:
         return len(self.cut(self.index))
 
     def cut(self, index):
-        """Return the indices of each batch.
+        """Return the indices of each batch, cut along the last dimension of `index`.
 
         A single row that is left over joins the batch before it: batch normalisation, which
         custom networks may have, cannot train on one row.
         """
-        batches = index.split(self.batch_size)
-        if self.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
-            batches = *batches[:-2], torch.cat(batches[-2:])
+        batches = index.split(self.batch_size, dim=-1)
+        if self.batch_size > 1 and len(batches) > 1 and batches[-1].shape[-1] == 1:
+            batches = *batches[:-2], torch.cat(batches[-2:], dim=-1)
         return batches
 
     def __iter__(self):
@@ -139,9 +139,10 @@ class Batches:
             yield Batch(inputs, targets, *share)
 
     def corrupt_most(self, rows):
-        """Return a copy of rows of which all but the first few are corrupted."""
-        clean, rest = rows.tensor_split([len(rows) // CLEAN_ROWS])
-        return torch.cat([clean, self.corruption(rest, self.noise)])
+        """Return a copy of rows, (..., n, n_features), of which all but the first are corrupted."""
+        clean, rest = rows.tensor_split([rows.shape[-2] // CLEAN_ROWS], dim=-2)
+        corrupted = self.corruption(rest.reshape(-1, rest.shape[-1]), self.noise)
+        return torch.cat([clean, corrupted.view(rest.shape)], dim=-2)
 
 
 class FixedBatches(Batches):
@@ -171,3 +172,7 @@ class FixedBatches(Batches):
         if self.corruption is None:
             return targets
         return self.corruption(targets, self.noise) if self.kept is None else self.kept[i]
+
+    def arrange(self, losses):
+        """Return the losses of this rank's rows, an array, with those of the other ranks."""
+        return self.ranks.gather(losses)

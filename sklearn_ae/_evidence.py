@@ -1,28 +1,232 @@
-"""What counts as evidence: the rows that are held out, and the test that decides what is kept."""
+"""What counts as evidence: which rows are new to a network, and the test that decides."""
 
 import copy
 import math
+from dataclasses import dataclass, replace
 
+import numpy as np
+import torch
 from scipy import stats
-from skorch.dataset import ValidSplit
+from sklearn.model_selection import GroupKFold
+from sklearn.utils import check_array
+from torch.utils.data import Dataset, Subset
 
-from ._random import draw_seed
+from ._related_rows import warn_of_related_rows
 
-# A trained epoch replaces the start where a paired one-sided t-test on the validation rows
-# finds it better at this level. It is strict because the best of many epochs on few rows looks
-# good by luck.
+# A trained epoch replaces the start where a paired one-sided t-test on rows that are new to the
+# network finds it better at this level. It is strict because the best of many epochs on few rows
+# looks good by luck.
 SIGNIFICANCE = 0.001
 
+N_FOLDS = 5
+MIN_GROUPS_FOR_FOLDS = 2 * N_FOLDS  # with fewer, no test finds anything at this level
+HELD_OUT = 0.1  # of the rows, where there are no folds
 
-def make_split(plan, random_state):
-    """Return the splitter that holds out the validation rows of a plan, or None if it has none."""
+# What to do where no row can be held out.
+REMEDY = "Pass X_val, rows to hold out, or set early_stopping=False, which keeps the last epoch."
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Rows that are held out of training, which skorch takes for its `train_split`.
+
+    Attributes
+    ----------
+    train : ndarray of int or None
+        Indices of the rows to train on; None for all.
+    valid : ndarray of int or Dataset
+        Indices of the held-out rows, or these themselves.
+    labelings : list of ndarray of shape (n_held_out,)
+        What groups the held-out rows, each way of it.
+    """
+
+    train: np.ndarray | None
+    valid: np.ndarray | Dataset
+    labelings: list
+
+    def __call__(self, dataset, y=None):
+        """Return the datasets to train on and to judge by."""
+        if isinstance(self.valid, Dataset):
+            return dataset, self.valid
+        return Subset(dataset, self.train), Subset(dataset, self.valid)
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Folds of the rows: a network that trains without a fold is judged by it.
+
+    Attributes
+    ----------
+    train, valid : list of ndarray of int
+        For each fold the rows that its network trains on, and those of the fold. All rows are in
+        one fold each.
+    labelings : list of ndarray of shape (n_samples,)
+    models : list of Model
+        The untrained network of each fold.
+    offsets : tensor of shape (n_folds, n_features)
+        The mean of each fold's training rows, standardised.
+    """
+
+    train: list
+    valid: list
+    labelings: list
+    models: list = ()
+    offsets: torch.Tensor | None = None
+
+
+def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
+    """Return what says which rows judge a training, or None if none do.
+
+    Parameters
+    ----------
+    data : StandardizedRows
+    held_out : StandardizedRows or None
+        Rows that the user holds out.
+    groups : ndarray of shape (n_samples,) or None
+        Labels of rows that belong together, as `check_groups` returns them.
+    plan : Plan
+    random_state : RandomState
+    ranks : OneProcess or AllRanks
+    start_folds : callable
+        Returns the untrained models of folds, and the means of their rows, given the rows that
+        each trains on.
+
+    Returns
+    -------
+    split : HoldOut, CrossFit or None
+
+    Raises
+    ------
+    ValueError
+        If no row can be held out that is new.
+    """
     if not plan.early_stopping:
         return None
-    return ValidSplit(plan.validation_fraction, random_state=draw_seed(random_state))
+    decides = plan.max_epochs > 0  # if not, equal rows do not matter
+    if decides and (groups is None or held_out is not None):
+        warn_of_related_rows(data.rows, held_out and held_out.rows)
+    judging = (data if held_out is None else held_out).rows
+    equal = np.arange(len(judging))
+    if decides:
+        equal = ranks.agree_on(lambda: find_equal_rows(judging))
+    if held_out is not None:
+        return HoldOut(None, held_out, [equal])
+    split = split_rows(equal, groups, plan.validation_fraction, random_state)
+    if isinstance(split, CrossFit):
+        models, offsets = start_folds(split.train)
+        split = replace(split, models=models, offsets=offsets)
+    return split
+
+
+def check_groups(groups, n_samples):
+    """Return groups as an integer label for each row, numbered from 0.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each row, or if labels cannot be compared.
+    """
+    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+    if groups.shape not in ((n_samples,), (n_samples, 1)):
+        raise ValueError(
+            "groups must have one label for each row of X: an array of shape "
+            f"({n_samples},). Got one of shape {groups.shape}."
+        )
+    try:
+        return np.unique(groups.ravel(), return_inverse=True)[1]
+    except TypeError as error:
+        raise ValueError(f"groups must hold labels of one type, int or str: {error}.") from error
+
+
+def find_equal_rows(rows):
+    """Return a label for each of some `Rows`, the same for rows that are equal.
+
+    Labels count from 0 in the order of the rows. One pass over the rows, which keeps a number of
+    64 bits for each.
+    """
+    _, first, labels = np.unique(rows.compute_hashes(), return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), dtype=np.int64)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    return numbers[labels]
+
+
+def split_rows(equal, groups, share, random_state):
+    """Return the rows to train on and those to judge by.
+
+    Parameters
+    ----------
+    equal : ndarray of shape (n_samples,)
+        Labels of equal rows, as `find_equal_rows` returns them.
+    groups : ndarray of shape (n_samples,) or None
+        Labels of the user's groups, none of which is split.
+    share : float or None
+        Of the rows, to hold out. None makes folds where there are enough groups for them, and
+        holds out a tenth otherwise.
+    random_state : RandomState
+
+    Returns
+    -------
+    split : HoldOut or CrossFit
+
+    Raises
+    ------
+    ValueError
+        If no row can be held out that is new.
+    """
+    if groups is None and not equal.any():  # only one kind of row, which no test can judge by
+        equal = np.arange(len(equal))
+    labelings = [equal] if groups is None else [groups, equal]
+    labels = labelings[0]
+    n_groups = labels.max() + 1
+    if n_groups < 2:
+        what = "X has a single row" if groups is None else "groups puts all rows into one group"
+        raise ValueError(f"{what}, so that no rows can be held out that are new. {REMEDY}")
+    if share is None and n_groups >= MIN_GROUPS_FOR_FOLDS:
+        folds = make_folds(labels, random_state)
+        return CrossFit([find_new_rows(equal, fold) for fold in folds], folds, labelings)
+    held_out = draw_groups(labels, HELD_OUT if share is None else share, random_state)
+    train = find_new_rows(equal, held_out)
+    return HoldOut(train, held_out, [labels[held_out] for labels in labelings])
+
+
+def make_folds(labels, random_state):
+    """Return the indices of the rows of each fold, about as many in each; no group is split."""
+    drawn = random_state.permutation(labels.max() + 1)[labels]
+    return [valid for _, valid in GroupKFold(N_FOLDS).split(labels, groups=drawn)]
+
+
+def draw_groups(labels, share, random_state):
+    """Return the indices of whole groups with about a share of all rows, at least one group."""
+    sizes = np.bincount(labels)
+    n_wanted = np.clip(round(share * len(labels)), 1, len(labels) - 1)
+    order = random_state.permutation(len(sizes))
+    order = order[sizes[order] <= n_wanted]
+    chosen = order[: np.searchsorted(np.cumsum(sizes[order]), n_wanted, side="right")]
+    if len(chosen) == 0:
+        chosen = [sizes.argmin()]
+    return np.flatnonzero(np.isin(labels, chosen))
+
+
+def find_new_rows(equal, held_out):
+    """Return the indices of the rows that are neither held out nor equal to one that is.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    seen = np.zeros(equal.max() + 1, dtype=bool)
+    seen[equal[held_out]] = True
+    new = np.flatnonzero(~seen[equal])
+    if len(new) == 0:
+        raise ValueError(
+            f"All groups have the same rows, so that no rows can be held out that are new. {REMEDY}"
+        )
+    return new
 
 
 class KeptEpoch:
-    """The weights to end with: those of the best epoch on the validation rows, or the last.
+    """The weights to end with: those of the best epoch on rows that are new to it, or the last.
 
     Parameters
     ----------
@@ -30,54 +234,81 @@ class KeptEpoch:
         In the state before training.
     start_epoch : int
         The epoch of an earlier training that left this state; 0 for none.
-    start_losses : ndarray of shape (n_validation_rows,) or None
-        The loss of each validation row at the start, to which training returns if no later
+    start_losses : ndarray of shape (n_rows,) or None
+        The loss of each new row at the start, to which training returns if no later
         epoch is clearly better; None where the start is no candidate.
+    labelings : list of ndarray of shape (n_rows,)
+        What groups these rows, each way of it.
     """
 
-    def __init__(self, module, start_epoch, start_losses=None):
+    def __init__(self, module, start_epoch, start_losses=None, labelings=()):
         self.module = module
         self.start_epoch = self.epoch = start_epoch
         self.start_losses = start_losses
-        self.start = self.weights = copy.deepcopy(module.state_dict())
+        self.labelings = labelings
+        self.start = self.weights = copy_weights(module)
         self.losses, self.loss = None, math.inf
 
     def update(self, epoch, losses):
         """Take the module's weights if they are the best so far; return the gain in loss.
 
-        Without validation losses every epoch counts as better than the one before.
+        Without losses every epoch counts as better than the one before.
         """
         loss = self.loss if losses is None else losses.mean()
         gain = math.inf if losses is None else self.loss - loss
         if gain > 0:
-            self.weights = copy.deepcopy(self.module.state_dict())
+            self.weights = copy_weights(self.module)
             self.epoch, self.losses, self.loss = epoch, losses, loss
         return gain
 
     def restore(self):
         """Put the chosen weights into the module and return their epoch."""
         if self.start_losses is not None and not (
-            self.losses is not None and are_clearly_lower(self.losses, self.start_losses)
+            self.losses is not None
+            and are_clearly_lower(self.losses, self.start_losses, self.labelings)
         ):
             self.epoch, self.weights = self.start_epoch, self.start
         self.module.load_state_dict(self.weights)
         return self.epoch
 
 
-def are_clearly_lower(losses, others):
-    """Tell whether `losses` are lower than `others`, row by row, beyond chance.
+def copy_weights(module):
+    """Return a copy of a module's state; of tensors that are views only what they show."""
+    return {
+        name: value.clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+        for name, value in module.state_dict().items()
+    }
+
+
+def are_clearly_lower(losses, others, labelings=()):
+    """Tell whether `losses` are lower than `others`, beyond chance.
 
     Parameters
     ----------
     losses, others : ndarray of shape (n_rows,)
+    labelings : list of ndarray of shape (n_rows,), default=()
+        Labels of groups of rows, counted from 0. The mean over a group is one observation.
 
     Returns
     -------
     bool
-        The outcome of a paired one-sided t-test at the level `SIGNIFICANCE`.
+        Whether the mean gain of the rows is positive, and a paired one-sided t-test at the level
+        `SIGNIFICANCE` finds it so by each of the labelings, or by rows if there are none.
     """
     gain = others - losses
-    if len(gain) < 2:
+    by_groups = [average_groups(gain, labels) for labels in labelings] or [gain]
+    return bool(gain.mean() > 0) and all(map(is_clearly_positive, by_groups))
+
+
+def average_groups(values, labels):
+    """Return the mean of the values of each group."""
+    sizes = np.bincount(labels)
+    return np.bincount(labels, weights=values)[sizes > 0] / sizes[sizes > 0]
+
+
+def is_clearly_positive(values):
+    """Tell whether a one-sided t-test finds the mean of values above zero."""
+    if len(values) < 2:
         return False
-    error = gain.std(ddof=1) / math.sqrt(len(gain))
-    return bool(gain.mean() > stats.t.isf(SIGNIFICANCE, len(gain) - 1) * error)
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return bool(values.mean() > stats.t.isf(SIGNIFICANCE, len(values) - 1) * error)

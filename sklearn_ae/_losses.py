@@ -47,9 +47,9 @@ class ReconstructionLoss(nn.Module):
         return LOSSES[self.name][0](output, self.make_target(output, target))
 
     def compute_row_losses(self, output, target):
-        """Return the mean over each row, a tensor of shape (n_rows,)."""
+        """Return the mean over each row, the last dimension of `output`."""
         target = self.make_target(output, target)
-        return LOSSES[self.name][0](output, target, reduction="none").mean(dim=1)
+        return LOSSES[self.name][0](output, target, reduction="none").mean(dim=-1)
 
     @torch.no_grad()
     def make_target(self, output, target):

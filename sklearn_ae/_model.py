@@ -4,6 +4,7 @@ import torch
 from sklearn.utils import gen_batches
 from torch import nn
 
+from ._moments import RunningMoments
 from ._networks import make_coders, measure_row_width
 from ._rows import check_finite
 from ._sparse_batch import pad_rows
@@ -92,6 +93,13 @@ class Model(nn.Module):
         # the square of a large number can be too large for float32
         errors = rows - self.reconstruct(rows, clip).double()
         return -errors.square_().mean(dim=1)
+
+    def compute_r2(self, rows, clip=False):
+        """Return R² of the reconstruction of `Rows`, weighted by variance."""
+        sums = RunningMoments()
+        for _, block in self.read_parts(rows):
+            sums.add(block, self.reconstruct(block, clip))
+        return sums.compute().compute_r2()
 
     def read_parts(self, rows):
         """Yield slices over `Rows` and the rows there, as many as fit into `CHUNK_ENTRIES`."""

@@ -202,7 +202,8 @@ def make_zero_linear(n_in, n_out, has_bias):
 @torch.no_grad()
 def set_weights(layer, weight, bias):
     """Set a layer's weight to an array (n_out, n_in) and its bias to one (n_out,) or None."""
-    layer.weight.copy_(torch.as_tensor(weight))
+    weight = torch.as_tensor(weight)
+    layer.weight.copy_(weight.T if isinstance(layer, RowLinear) else weight)
     if bias is not None:
         layer.bias.copy_(torch.as_tensor(bias))
 
@@ -405,11 +406,16 @@ def make_coders(architecture, units, generator=None, start=None):
     else:
         encoder, decoder = make_residual_coders(architecture, units, generator)
         if start is not None:
-            set_weights(encoder[0].linear, start.encoder, start.bias)
-            set_weights(decoder[1].linear, start.decoder, start.decoder_bias)
+            set_start(encoder, decoder, start)
     if architecture.multiplies_sparsely:
         use_sparse_products(encoder)
     return encoder, decoder
+
+
+def set_start(encoder, decoder, start):
+    """Set the linear path of an encoder and a decoder to a `LinearStart`."""
+    set_weights(encoder[0].linear, start.encoder, start.bias)
+    set_weights(decoder[1].linear, start.decoder, start.decoder_bias)
 
 
 def make_residual_coders(architecture, units, generator):

@@ -12,12 +12,17 @@ import torch
 
 from ._callbacks import MissingObject, check_callbacks, check_importable, list_callbacks
 from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
+from ._evidence import HELD_OUT
 from ._images import check_image_shape
 from ._losses import LOSSES
 from ._networks import ACTIVATIONS, OUTPUT_RANGES, Architecture, compute_pooled_sizes
 from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
+
+# Up to this size a table is cross-fitted: a share held out would prove little.
+MAX_ROWS_FOR_FOLDS = 2_000
+MAX_FEATURES_FOR_FOLDS = 1_000
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
@@ -49,7 +54,7 @@ CONSTRAINTS = {
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
     "clip": ["boolean"],
@@ -99,7 +104,7 @@ UNUSED_NET_PARAMS = {
 UNCHANGED = (
     *("activation", "encoder", "decoder", "code_activation"),
     *("loss", "clip", "optimizer", "learning_rate", "schedule", "precision"),
-    *("early_stopping", "validation_fraction", "n_iter_no_change", "tol"),
+    *("early_stopping", "n_iter_no_change", "tol"),
     *("data_parallel", "verbose", "net_params"),
 )
 
@@ -157,6 +162,8 @@ class Plan:
     optimizer_options : dict
         Beside the learning rate.
     max_epochs, batch_size : int
+    validation_fraction : float or None
+        None for cross-fitting.
     device : str
     corruption : tuple (corruption, level, range) or None
     and the parameters of the estimators of the same names
@@ -185,7 +192,7 @@ class Plan:
     batch_size: int
     max_epochs: int
     early_stopping: bool
-    validation_fraction: float
+    validation_fraction: float | None
     n_iter_no_change: int
     tol: float
     precision: str
@@ -319,6 +326,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
         optimizer_options=resolve_optimizer(p, n_samples, has_linear_path, estimator_name),
         batch_size=batch_size,
         max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
+        validation_fraction=resolve_validation_fraction(p, n_samples, n_features),
         device=device,
         corruption=resolve_corruption(p),
     )
@@ -459,8 +467,7 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
             "instead."
         )
     optimizer, options = OPTIMIZERS.get(p.optimizer, (p.optimizer, {}))
-    closure = signature(optimizer.step).parameters.get("closure")
-    if p.data_parallel and closure is not None and closure.default is closure.empty:
+    if p.data_parallel and needs_closure(optimizer):
         raise ValueError(
             f"data_parallel=True cannot be used with {optimizer.__name__}, whose steps depend "
             "on the value of the loss. Use another optimizer."
@@ -514,6 +521,29 @@ def resolve_batch_size(batch_size, n_samples, max_steps):
     if batch_size == "auto":
         return max(64, min(n_samples // 100, 200), math.ceil(n_samples / max_steps))
     return batch_size
+
+
+def resolve_validation_fraction(p, n_samples, n_features):
+    """Return the share of rows to hold out, or None for cross-fitting."""
+    if p.validation_fraction != "auto":
+        if p.early_stopping and round(p.validation_fraction * n_samples) >= n_samples:
+            raise ValueError(
+                f"validation_fraction={p.validation_fraction} of {n_samples} rows leaves none to "
+                "train on. Use a smaller one, or early_stopping=False."
+            )
+        return p.validation_fraction
+    is_small = n_samples <= MAX_ROWS_FOR_FOLDS and n_features <= MAX_FEATURES_FOR_FOLDS
+    # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
+    # that steps by the value of the loss would mix them
+    has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
+    return None if is_small and p.max_epochs != 0 and not has_one_network else HELD_OUT
+
+
+def needs_closure(optimizer):
+    """Tell whether the steps of an optimizer depend on the value of the loss."""
+    optimizer, _ = OPTIMIZERS.get(optimizer, (optimizer, {}))
+    closure = signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
 
 
 def resolve_epochs(max_epochs, n_samples, batch_size, max_steps):

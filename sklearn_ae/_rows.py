@@ -1,6 +1,7 @@
 """Tables of any kind, of which only the rows that are asked for are read and cast."""
 
 import hashlib
+import itertools
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -10,11 +11,11 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn import config_context
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
 from sklearn.utils.validation import assert_all_finite, validate_data
 
-from ._compat import get_namespace_and_device, move_to
+from ._compat import get_namespace, get_namespace_and_device, move_to
 from ._mapped_file import MappedFile, can_read_file, find_memory_map
 from ._moments import Moments, RunningMoments
 from ._sparse_batch import MAX_DENSITY, SparseBatch
@@ -95,6 +96,44 @@ def check_table(estimator, X, reset, min_rows=1):
     if is_array_api(table) and "complex" in str(table.dtype):
         raise ValueError(f"Complex data not supported\n{table}\n")
     return X if on_disk else table
+
+
+def check_codes(estimator, X):
+    """Return codes for `inverse_transform` as a float32 array of the library of X."""
+    xp, _ = get_namespace(X)
+    with raise_overflow_as_value_error():
+        codes = check_array(X, dtype=xp.float32, input_name="X", estimator=estimator)
+    if codes.shape[1] != estimator.n_components_:
+        raise ValueError(
+            f"X has {codes.shape[1]} columns, but inverse_transform of "
+            f"{type(estimator).__name__} is expecting codes with {estimator.n_components_} "
+            "components, as transform returns them."
+        )
+    return codes
+
+
+def read_held_out(estimator, X_val, plan, ranks):
+    """Return the `Rows` of X_val, checked as those of X are.
+
+    Raises
+    ------
+    ValueError
+        If they are not like those of X, or if nothing is held out.
+    """
+    if not plan.early_stopping:
+        raise ValueError(
+            "X_val is held out for early stopping, and early_stopping is False. Set "
+            "early_stopping=True, or pass no X_val."
+        )
+    try:
+        X_val = check_table(estimator, X_val, reset=False, min_rows=2)
+        rows = make_rows(X_val, plan.device, type(estimator).__name__)
+        ranks.check_same("the same X_val", rows.compute_fingerprint)
+        moments = ranks.agree_on(rows.compute_moments)
+        plan.check_range(float(moments.low.min()), float(moments.high.max()))
+    except ValueError as error:
+        raise ValueError(f"X_val must have rows like those of X. {error}") from error
+    return rows
 
 
 def drop_gradients(X):
@@ -225,6 +264,23 @@ class Rows(ABC):
         few = self.read(index.to(self.home)).cpu().numpy()
         return self.shape, hashlib.sha256(few.tobytes()).hexdigest()[:8]
 
+    def compute_hashes(self):
+        """Return a 64-bit number for each row, an array, the same for rows that are equal.
+
+        That two others have the same is as likely as for random numbers. One pass in constant
+        memory. The numbers are those of this process.
+        """
+        hashes = np.empty(len(self), dtype=np.int64)
+        for part in self.cut_parts():
+            hashes[part] = list(map(hash, self.read_bytes(part)))
+        return hashes
+
+    def read_bytes(self, part):
+        """Return the bytes of each row at a slice, a list; those of equal rows are equal."""
+        # the bytes of -0.0 differ from those of 0.0
+        rows = np.ascontiguousarray(self.read(part).cpu().numpy() + 0)
+        return rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel().tolist()
+
     def compute_moments(self):
         """Return the `Moments` of all rows, or raise scikit-learn's error if one is not finite.
 
@@ -305,6 +361,17 @@ class SparseRows(Rows):
         X = X if X.data.flags.writeable else X.copy()  # torch warns of read-only arrays
         dense = torch.from_numpy(X.toarray())
         return SparseBatch.wrap(dense, X) if self.device.type == "cpu" else self.move(dense)
+
+    def read_bytes(self, part):
+        """Return the bytes of the stored entries of each row at a slice, and of their columns."""
+        X = self.X[part]
+        stored = X.data != 0
+        starts = np.concatenate([[0], np.cumsum(stored)])[X.indptr]
+        columns, data = X.indices[stored], X.data[stored]
+        return [
+            columns[start:end].tobytes() + data[start:end].tobytes()
+            for start, end in itertools.pairwise(starts)
+        ]
 
     def compute_moments(self):
         """Return the `Moments` of all rows, from the stored entries."""

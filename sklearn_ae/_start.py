@@ -1,5 +1,6 @@
 """The closed form from which training starts: PCA, or reduced-rank regression."""
 
+import copy
 import math
 import warnings
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ._model import make_model
-from ._networks import LinearPath
+from ._networks import LinearPath, set_start
 from ._random import draw_generator
 from ._rows import PART_ENTRIES, SparseRows, convert_to_tensor
 from .corruption import _make_plan_corruption
@@ -111,9 +112,7 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     units.check_range(math.prod(rows.shape), plan.has_linear_path)
     n_components, start, path = plan.n_components, None, None
     if plan.has_linear_path or n_components < 1:
-        corruption, corrupt = _make_plan_corruption(plan, units), None
-        if corruption is not None:
-            corrupt = partial(corrupt_array, corruption, draw_generator(random_state, plan.device))
+        corrupt = make_array_corruption(plan, units, random_state)
         start, drawn = ranks.agree_on(
             lambda: (compute_start(rows, units, n_components, seed, corrupt), random_state)
         )
@@ -130,7 +129,52 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     return model
 
 
-def compute_start(rows, units, n_components, random_state, corrupt=None):
+def start_folds(model, rows, plan, seed, random_state, members):
+    """Return the untrained models of some folds, and the means of the rows that they train on.
+
+    Parameters
+    ----------
+    model : Model
+        That of all rows, untrained. The folds have its random weights, and starts of their own.
+    rows : Rows
+    plan : Plan
+    seed, random_state
+        As in `start_model`.
+    members : list of ndarray of int
+        The indices of the rows that each model trains on.
+
+    Returns
+    -------
+    models : list of Model
+    offsets : tensor of shape (n_folds, n_features), float32
+        Standardised; zeros where the networks see X itself.
+    """
+    models = [copy.deepcopy(model) for _ in members]
+    offsets = torch.zeros(len(members), rows.shape[1], dtype=torch.float32)
+    if not plan.standardizes:
+        return models, offsets
+    u = model.units.standardize(rows.read(slice(0, len(rows)))).cpu()
+    for fold, offset, index in zip(models, offsets, members, strict=True):
+        mean = u[index].mean(dim=0, dtype=torch.float64)
+        offset.copy_(mean)
+        if plan.has_linear_path:
+            units = model.units.move_origin(mean)
+            corrupt = make_array_corruption(plan, units, random_state)
+            n_components = model.architecture.n_components
+            start = compute_start(rows, units, n_components, seed, corrupt, index)
+            set_start(fold.encoder, fold.decoder, start)
+    return models, offsets
+
+
+def make_array_corruption(plan, units, random_state):
+    """Return a function that corrupts an array of standardised rows by a plan, or None."""
+    corruption = _make_plan_corruption(plan, units)
+    if corruption is None:
+        return None
+    return partial(corrupt_array, corruption, draw_generator(random_state, plan.device))
+
+
+def compute_start(rows, units, n_components, random_state, corrupt=None, index=None):
     """Return the best linear autoencoder of the rows of a table.
 
     Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
@@ -151,6 +195,8 @@ def compute_start(rows, units, n_components, random_state, corrupt=None):
         For the sample and the randomised solver of `PCA`.
     corrupt : callable or None, default=None
         Returns a corrupted copy of an array of standardised rows.
+    index : ndarray of int, default=None
+        Of the rows to compute it from; None for all.
 
     Returns
     -------
@@ -161,7 +207,7 @@ def compute_start(rows, units, n_components, random_state, corrupt=None):
     .. [1] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
        Multivariate Analysis 5, 1975.
     """
-    sample = Sample(rows, units, random_state)
+    sample = Sample(rows, units, random_state, index)
     restoration = None
     if corrupt is None:
         components, variance = sample.compute_components(n_components, random_state)
@@ -189,23 +235,25 @@ def compute_start(rows, units, n_components, random_state, corrupt=None):
 
 
 class Sample:
-    """The rows from which the start is computed: all, or a random sample of them.
+    """The rows from which the start is computed: all of an index, or a random sample of them.
 
     Parameters
     ----------
     rows : Rows
     units : Units
     random_state : int or RandomState
+    index : ndarray of int, default=None
+        None for all rows.
     """
 
-    def __init__(self, rows, units, random_state):
+    def __init__(self, rows, units, random_state, index=None):
         self.rows = rows
         self.units = units
         self.is_sparse = isinstance(rows, SparseRows)
-        self.index = np.arange(len(rows))
-        if len(rows) > MAX_ROWS:
+        self.index = np.arange(len(rows)) if index is None else index
+        if len(self.index) > MAX_ROWS:
             rng = check_random_state(random_state)
-            self.index = np.sort(rng.choice(len(rows), MAX_ROWS, replace=False))
+            self.index = np.sort(rng.choice(self.index, MAX_ROWS, replace=False))
         self.shape = len(self.index), rows.shape[1]
 
     def compute_components(self, n_components, random_state):

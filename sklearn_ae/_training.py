@@ -16,7 +16,8 @@ from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ._batches import Batch, Batches, FixedBatches, StandardizedRows
-from ._evidence import KeptEpoch
+from ._evidence import CrossFit, KeptEpoch
+from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
 from ._losses import ReconstructionLoss
 from ._networks import LINEAR_PATH
@@ -142,6 +143,27 @@ class EpochBar(Callback):
         del self.bar_
 
 
+class HoldOutTrial:
+    """What a net trains and is judged by: its module, and the rows that are held out.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+    batches : Batches
+        Of the rows to train on.
+    held_out : FixedBatches or None
+    """
+
+    def __init__(self, net, X):
+        train, valid = net.get_split_datasets(X)
+        self.network = net.module_
+        self.batches = net.get_iterator(train, training=True)
+        self.held_out = None if valid is None else net.get_iterator(valid)
+
+    def close(self):
+        """Leave the net as it is."""
+
+
 class AutoencoderNet(NeuralNet):
     """A skorch net that trains on rows in memory at the speed of a hand-written loop.
 
@@ -239,7 +261,7 @@ class AutoencoderNet(NeuralNet):
             group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y)
-        if not self._has_hooks("on_train_end"):
+        if not have_hooks(self.callbacks_, "on_train_end"):
             return self
         kept = copy.deepcopy(self.module_.state_dict())
         self.notify("on_train_end", X=X, y=y)
@@ -251,30 +273,38 @@ class AutoencoderNet(NeuralNet):
         if not isinstance(X, StandardizedRows):
             refuse("fit_loop", "fit")
         epochs = self.max_epochs if epochs is None else epochs
-        train, valid = self.get_split_datasets(X)
-        batches = self.get_iterator(train, training=True)
-        held_out = None if valid is None else self.get_iterator(valid)
-        self.watched_ = self._has_hooks(*BATCH_HOOKS)
-        self.parameters_ = list(self.module_.parameters())
+        trial = (CrossFitTrial if isinstance(self.train_split, CrossFit) else HoldOutTrial)(self, X)
+        try:
+            self._run_trial(trial, epochs)
+        finally:
+            trial.close()
+            for name in ("trial_", "parameters_", "rates_", "forward_"):
+                vars(self).pop(name, None)
+        return self
+
+    def _run_trial(self, trial, epochs):
+        """Train what a trial says, and load the weights to keep."""
+        batches, held_out = trial.batches, trial.held_out
+        self.watched_ = have_hooks(self.callbacks_, *BATCH_HOOKS)
+        self.trial_ = trial
+        self.parameters_ = list(trial.network.parameters())
         self.rates_ = None  # for "constant": the optimizer or a callback has the rate
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
-        start_losses = None if valid is None else self._compute_validation_losses(held_out)
-        self.start_loss_ = None if valid is None else float(start_losses.mean())
+        start_losses = None if held_out is None else self._compute_validation_losses(held_out)
+        self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
-            return self
-        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses if self.keep_start else None)
-        self.forward_ = batches.ranks.wrap_forward(self.module_)
-        try:
-            diverged = self._run_epochs(epochs, batches, held_out, kept)
-        finally:
-            del self.rates_, self.parameters_, self.forward_
+            return
+        start_losses = start_losses if self.keep_start else None
+        labelings = getattr(self.train_split, "labelings", ())
+        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings)
+        self.forward_ = batches.ranks.wrap_forward(trial.network)
+        diverged = self._run_epochs(epochs, batches, held_out, kept)
         self.best_epoch_ = kept.restore()
         if diverged:
             self.optimizer_.state.clear()  # its moments are not finite
             warn_diverged(len(self.history), self.best_epoch_)
-        return self
 
     def _run_epochs(self, epochs, batches, held_out, kept):
         """Run up to `epochs` epochs; return whether the last one diverged."""
@@ -284,7 +314,7 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_epoch_begin", **data)
             last_batch = self._train_epoch(batches)
             losses = None if held_out is None else self._validate_epoch(held_out)
-            after = self._compute_row_losses([last_batch], len(last_batch.targets))
+            after = self._compute_row_losses([last_batch])
             train_loss = self.history[-1]["train_loss"]
             diverged = ranks.is_any(not are_finite(train_loss, after, losses))
             if not diverged:
@@ -296,7 +326,7 @@ class AutoencoderNet(NeuralNet):
 
     def _train_epoch(self, batches):
         """Make a step with each batch, record the mean loss, and return the last batch."""
-        self.module_.train()
+        self.trial_.network.train()
         # A sum in place: the tensors that a new sum in each step would leave between those of
         # the step would keep the allocator from using their memory again.
         total = torch.zeros((), dtype=torch.float32, device=self.device)
@@ -321,8 +351,7 @@ class AutoencoderNet(NeuralNet):
 
     def _compute_validation_losses(self, batches):
         """Return the losses of all held-out rows, of which each rank computes its share."""
-        losses = self._compute_row_losses(batches, len(batches.index))
-        return batches.ranks.gather(losses)
+        return batches.arrange(self._compute_row_losses(batches))
 
     def _run_step(self, step_fn, batch, prefix):
         """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
@@ -420,17 +449,14 @@ class AutoencoderNet(NeuralNet):
             yield output.to(device)
 
     @torch.no_grad()
-    def _compute_row_losses(self, batches, n_rows):
-        """Return the loss of each of n_rows rows, in order, as a float64 array."""
-        self.module_.eval()
-        losses = torch.empty(n_rows, dtype=torch.float32, device=self.device)
-        n_done = 0
+    def _compute_row_losses(self, batches):
+        """Return the losses of the rows of batches, the last dimension of a float64 array."""
+        self.trial_.network.eval()
+        losses = [torch.empty(0, device=self.device)]
         for batch in batches:
-            part = losses[n_done : n_done + len(batch.targets)]
-            output = self.module_(batch.inputs)
-            part.copy_(self.criterion_.compute_row_losses(output, batch.targets))
-            n_done += len(part)
-        return losses.double().cpu().numpy()
+            output = self.trial_.network(batch.inputs)
+            losses.append(self.criterion_.compute_row_losses(output, batch.targets))
+        return torch.cat(losses, dim=-1).double().cpu().numpy()
 
     def get_losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
@@ -502,13 +528,14 @@ class AutoencoderNet(NeuralNet):
         self.history.record_batch(f"{prefix}_loss", loss)
         self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
-    def _has_hooks(self, *hooks):
-        """Tell whether a callback has any of these hooks."""
-        return any(
-            getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
-            for _, callback in self.callbacks_
-            for hook in hooks
-        )
+
+def have_hooks(callbacks, *hooks):
+    """Tell whether any of skorch's named callbacks has any of these hooks."""
+    return any(
+        getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
+        for _, callback in callbacks
+        for hook in hooks
+    )
 
 
 def are_finite(*losses):

@@ -1,5 +1,7 @@
 """The units of X and those of the networks. Nothing else knows mean and scale."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -81,6 +83,14 @@ class Units(nn.Module):
         """Take the lowest and highest values of further rows into account."""
         self.low = torch.minimum(self.low, moments.low.to(self.low))
         self.high = torch.maximum(self.high, moments.high.to(self.high))
+
+    def move_origin(self, offset):
+        """Return units of the same scale whose mean is where these have u = offset."""
+        moved = copy.copy(self)
+        moved._buffers = dict(self._buffers)
+        moved.mean = self.mean + self.scale * offset.to(self.mean)
+        moved.offset = (moved.mean / self.scale).float()
+        return moved
 
     # ------------------------------------------------------------------ from X to u
 

@@ -385,7 +385,7 @@ def test_every_parameter_has_a_bad_value_in_the_test():
         ({"net_params": {"max_epochs": 1}}, "'max_epochs'"),
         ({"net_params": {"criterion__name": "huber"}}, "'criterion__name'.*'loss'"),
         ({"net_params": {"iterator_train": list}}, "'iterator_train'.*batch_size"),
-        ({"validation_fraction": 0.999}, "train set will be empty"),
+        ({"validation_fraction": 0.999}, "leaves none to train on"),
     ],
 )
 def test_contradictions(unit_X, params, message):

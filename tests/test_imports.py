@@ -15,9 +15,9 @@ NOXFILE = Path(__file__).parents[1] / "noxfile.py"
 LEVELS = {
     "sklearn_ae": [
         {"_callbacks", "_compat", "_images", "_isolation", "_losses", "_moments", "_random"},
-        {"_evidence", "_ranks"},
-        {"_batches", "_mapped_file", "_sparse_batch"},
-        {"_rows", "_units"},
+        {"_ranks", "_related_rows"},
+        {"_batches", "_evidence", "_mapped_file", "_sparse_batch"},
+        {"_folds", "_rows", "_units"},
         {"_networks", "corruption"},
         {"_model", "_training", "metrics"},
         {"_plan", "_start"},

@@ -270,7 +270,9 @@ def test_convolutions_find_what_lies_side_by_side():
     # the images hold one bright pixel: dense layers see 100 features without an order
     rng = np.random.RandomState(0)
     X = np.eye(100)[rng.randint(100, size=600)]
+    # they are equal: no row is new, and nothing can be held out
     params = {"hidden_layer_sizes": (), "max_epochs": 60, "random_state": 0, "learning_rate": 0.01}
+    params["early_stopping"] = False
     images = {"conv_filters": (8, 8), "image_shape": (1, 10, 10)}
     dense, convolutional = (
         AutoencoderTransformer(8, **params, **how).fit(X).score(X) for how in ({}, images)
@@ -284,7 +286,7 @@ def test_convolutions_find_what_lies_side_by_side():
     ids=str,
 )
 def test_one_side_of_the_image_is_inferred(digits, image_shape):
-    params = {**CONVOLUTIONAL, "max_epochs": 1, "random_state": 0}
+    params = {**CONVOLUTIONAL, "max_epochs": 1, "random_state": 0, "validation_fraction": 0.1}
     expected = AutoencoderTransformer(3, **params).fit(digits[0]).transform(digits[1])
     params["image_shape"] = image_shape
     autoencoder = AutoencoderTransformer(3, warm_start=True, **params).fit(digits[0])

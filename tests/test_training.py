@@ -412,7 +412,7 @@ def test_batch_hooks_change_nothing(X):
         def on_batch_begin(self, net, **kwargs):
             pass
 
-    plain = quick().fit(X)
+    plain = quick(validation_fraction=0.1).fit(X)
     watched = quick(net_params={"callbacks": [Idle()]}).fit(X)
     assert watched.loss_curve_ == plain.loss_curve_
     assert watched.validation_loss_curve_ == plain.validation_loss_curve_

@@ -9,6 +9,7 @@ from operator import itemgetter
 from time import perf_counter
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -29,6 +30,7 @@ from ._inputs import (
     get_class_name,
     holds_classes,
     is_int,
+    list_group_parameters,
     name_reducers,
     split_missing,
 )
@@ -90,7 +92,8 @@ def code_size_curve(
         As in `sklearn.model_selection.cross_validate`: None makes five folds, stratified
         if y holds classes. The splits are made once, for all reducers and code sizes.
     groups : array-like of shape (n_samples,), default=None
-        Passed to the `split` of `cv`.
+        Passed to the `split` of `cv`, and to the `fit` of the reducers that take it, also as
+        steps of a pipeline.
     scoring : callable, default=None
         Scorer of the reconstruction, ``scoring(reducer, X, y)``, such as those of
         `sklearn_ae.metrics`. None is `sklearn_ae.metrics.reconstruction_r2`. The scores of
@@ -190,7 +193,8 @@ def code_size_curve(
     splits = list(check_cv(cv, y, classifier=has_classes).split(X, y, groups))
     check_splits(splits, count_rows(X))
 
-    cells = evaluate_reducers(resized, X, y, splits, classifier, scorers, n_jobs, verbose)
+    data = Bunch(X=X, y=y, groups=groups)
+    cells = evaluate_reducers(resized, data, splits, classifier, scorers, n_jobs, verbose)
     cells = cells.reshape(len(reducers), len(sizes), len(splits))
     report_errors(cells, list(reducers), sizes)
     score_names = name_scores(scoring, classifier, classifier_scoring)
@@ -213,7 +217,7 @@ def clone_at_sizes(reducers, sizes, param_name):
     return clones
 
 
-def evaluate_reducers(reducers, X, y, splits, classifier, scorers, n_jobs, verbose):
+def evaluate_reducers(reducers, data, splits, classifier, scorers, n_jobs, verbose):
     """Evaluate every reducer on every split, in parallel and with a progress bar.
 
     Returns
@@ -224,7 +228,7 @@ def evaluate_reducers(reducers, X, y, splits, classifier, scorers, n_jobs, verbo
     # batch_size=1: joblib sizes its batches by the first tasks, and where those are the fast ones
     # it would put many slow ones into one batch, while other processes are idle.
     cells = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")(
-        delayed(evaluate_reducer)(reducer, X, y, split, classifier, scorers)
+        delayed(evaluate_reducer)(reducer, data, split, classifier, scorers)
         for reducer, split in product(reducers, splits)
     )
     n_cells = len(reducers) * len(splits)
@@ -232,8 +236,18 @@ def evaluate_reducers(reducers, X, y, splits, classifier, scorers, n_jobs, verbo
     return np.array(list(bar), dtype=object)
 
 
-def evaluate_reducer(reducer, X, y, split, classifier, scorers):
+def evaluate_reducer(reducer, data, split, classifier, scorers):
     """Fit a reducer on the training rows of a split and score it on the held-out rows.
+
+    Parameters
+    ----------
+    reducer : estimator
+    data : Bunch
+        With X, y and groups.
+    split : (ndarray, ndarray)
+        Indices of the training rows and of the held-out rows.
+    classifier : estimator or None
+    scorers : dict of str to callable
 
     Returns
     -------
@@ -241,12 +255,13 @@ def evaluate_reducer(reducer, X, y, split, classifier, scorers):
         Every measure, NaN if it could not be computed, and "errors": a dict from each stage
         that failed to its error message.
     """
+    X, y = data.X, data.y
     train, test = split
     cell = {**dict.fromkeys(MEASURES, np.nan), "errors": {}}
     errors = cell["errors"]
     fitted = None
     with record_error(errors, "fit"):
-        fitted, cell["fit_time"] = fit_reducer(reducer, X, y, split)
+        fitted, cell["fit_time"] = fit_reducer(reducer, data, split)
     if fitted is None:
         return cell
     X_test, y_test = select_rows(X, test), None if y is None else select_rows(y, test)
@@ -275,22 +290,25 @@ def record_error(errors, stage):
         errors[stage] = f"{type(error).__name__}: {error}"
 
 
-def fit_reducer(reducer, X, y, split):
+def fit_reducer(reducer, data, split):
     """Return a reducer fitted on the training rows of a split, and the seconds it took.
 
     `cross_validate` fits it, so that the active joblib backend, such as Dask's, may run the fit
     on another worker. Its own score is a dummy: the caller computes the scores, to record the
     errors of each.
     """
-    result = cross_validate(
-        reducer,
-        X,
-        y,
-        cv=[split],
-        scoring=lambda *_: 0.0,
-        error_score="raise",
-        return_estimator=True,
-    )
+    names = [] if data.groups is None else list_group_parameters(reducer)
+    with config_context(enable_metadata_routing=False):  # steps need not request groups
+        result = cross_validate(
+            reducer,
+            data.X,
+            data.y,
+            cv=[split],
+            params=dict.fromkeys(names, data.groups) or None,
+            scoring=lambda *_: 0.0,
+            error_score="raise",
+            return_estimator=True,
+        )
     return result["estimator"][0], result["fit_time"].item()
 
 

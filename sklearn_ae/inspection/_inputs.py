@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._compat import count_rows, select_rows
 from .._images import check_image_shape
@@ -216,6 +216,18 @@ def find_size_parameter(reducer, name, param_name=None):
         f"Cannot tell which parameter sets the code size of {name}; it has {found}. Pass its "
         "name as param_name, or a dict from names of estimators to names of parameters."
     )
+
+
+def list_group_parameters(reducer):
+    """Return the names by which the `fit` of a reducer, or of its steps, takes groups."""
+    if isinstance(reducer, Pipeline):
+        return [
+            f"{step}__{name}"
+            for step, part in reducer.steps
+            for name in list_group_parameters(part)
+        ]
+    takes_groups = hasattr(reducer, "fit") and has_fit_parameter(reducer, "groups")
+    return ["groups"] if takes_groups else []
 
 
 def holds_classes(labels):

@@ -1,0 +1,187 @@
+"""Signs that held-out rows are not new: near copies of other rows, series, windows of a series.
+
+They are looked for in a sample, with features scaled to unit variance: time and memory do not grow
+with the number of rows.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.metrics.pairwise import euclidean_distances
+
+MAX_ROWS = 1000  # in the sample, each with the row that follows it
+MAX_ROWS_FOR_DISTANCES = 500  # between all of which distances are measured
+MAX_ENTRIES = 2**22  # so that wide rows are fewer
+MIN_ROWS = 50  # of fewer, distances tell nothing
+MAX_COLUMNS = 1000  # that distances are measured on, spread evenly
+
+# A row has near copies if, of its neighbours in order of distance, one is so many times as far away
+# as the one before. Independent rows hardly ever have such a gap, unless they lie on a curve.
+GAP = 4  # in one dimension every third of independent rows has it
+MAX_NEIGHBOURS = 50
+
+# A row is a window of a series if, moved by some columns, it is so many times nearer to another row
+# than if the columns are in a random order.
+NEARER_IN_ORDER = 4
+MAX_LAG = 16
+MIN_WINDOW_COLUMNS = 4
+MAX_WINDOW_COLUMNS = 256
+MAX_WINDOWS = 64
+
+LARGEST_SHARE = 0.4  # of rows with such a sign
+
+ROUNDING = 1e-6  # of a feature's standard deviation: nearer rows are equal, and one group anyway
+
+REMEDY = (
+    "The network may then be worse than PCA on new rows while it claims to be better. Pass groups, "
+    "which says what rows belong together, or X_val, rows that are new."
+)
+
+
+def warn_of_related_rows(rows, held_out=None):
+    """Warn if held-out rows look as if they were not new.
+
+    Parameters
+    ----------
+    rows : Rows
+    held_out : Rows or None
+        None if they are to be some of `rows`.
+    """
+    found = find_related_rows(rows) if held_out is None else find_copied_rows(rows, held_out)
+    if found is not None:
+        warnings.warn(
+            f"{found} The network may then be worse than PCA on new rows while it seems to be "
+            "better. Pass groups, which says what rows belong together, or X_val, rows of "
+            "other things.",
+            stacklevel=6,  # where fit was called
+        )
+
+
+def find_related_rows(rows):
+    """Return a sentence on how rows depend on each other, or None if nothing shows that."""
+    sample = read_sample(rows)
+    if sample is None:
+        return None
+    first, following, positions = sample
+    step = -(-len(first) // MAX_ROWS_FOR_DISTANCES)
+    few, next_few, at = first[::step], following[::step], positions[::step]
+    signs = (
+        (measure_near_copies(few, few), "have near copies"),
+        (measure_order(few, next_few, at), "are nearer to the next row than to any other"),
+        (measure_windows(first, following), "are near copies of others if moved by some columns"),
+    )
+    share, sign = max(signs)
+    if share <= LARGEST_SHARE:
+        return None
+    return (
+        f"Rows held out of X are not new, it seems: {share:.0%} of a sample of its rows {sign}, as "
+        "repeated readings of one thing or parts of a series do."
+    )
+
+
+def find_copied_rows(rows, held_out):
+    """Return a sentence on how many held-out rows are copies of others, or None if few are."""
+    first, new = read_few(rows), read_few(held_out)
+    if min(len(first), len(new)) < MIN_ROWS:
+        return None
+    first, new = standardize_columns(first, new)
+    share = measure_near_copies(new, first)
+    # where many rows of X are equal to others, new ones may be, too
+    n_equal, n_usual = count_equal(new, first), count_equal(first, first)
+    if max(share, n_equal - n_usual) <= LARGEST_SHARE:
+        return None
+    return (
+        f"Rows of X_val are not new, it seems: {max(share, n_equal):.0%} of a sample of them are "
+        "equal to rows of X, or near copies."
+    )
+
+
+def read_few(rows):
+    """Return evenly spaced rows, at most `MAX_ROWS_FOR_DISTANCES`, as a float64 array."""
+    n_fit = max(MIN_ROWS, min(MAX_ROWS_FOR_DISTANCES, MAX_ENTRIES // rows.shape[1]))
+    index = torch.arange(0, len(rows), -(-len(rows) // n_fit))
+    return rows.read(index.to(rows.home)).double().cpu().numpy()
+
+
+def read_sample(rows):
+    """Return rows of a sample, those that follow them, and their positions; None for few rows.
+
+    They are arrays (n, n_features), by features of unit variance, and (n,).
+    """
+    n_rows, n_features = rows.shape
+    if n_rows < MIN_ROWS:
+        return None
+    n_fit = max(MIN_ROWS, MAX_ENTRIES // n_features)
+    n_sample = min(MAX_ROWS, n_fit, n_rows - 1)
+    positions = np.linspace(0, n_rows - 2, n_sample).astype(np.int64)
+    first, following = (
+        rows.read(torch.from_numpy(index).to(rows.home)).double().cpu().numpy()
+        for index in (positions, positions + 1)
+    )
+    return *standardize_columns(first, following), positions
+
+
+def standardize_columns(rows, others):
+    """Return rows and others, both by mean and standard deviation of the columns of `rows`."""
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    deviation[deviation == 0] = 1
+    return (rows - mean) / deviation, (others - mean) / deviation
+
+
+def measure_near_copies(rows, others):
+    """Return the share of rows with a gap behind their nearest neighbours among others."""
+    distances = compute_distances(rows, others)
+    distances[are_equal(distances, rows)] = np.inf
+    n_nearest = min(MAX_NEIGHBOURS, len(others) // 4)
+    nearest = np.sort(np.partition(distances, n_nearest, axis=1)[:, : n_nearest + 1], axis=1)
+    has_gap = (nearest[:, 1:] > GAP * nearest[:, :-1]) & np.isfinite(nearest[:, 1:])
+    return has_gap.any(axis=1).mean()
+
+
+def measure_order(first, following, positions):
+    """Return the share of rows that are nearer to the next one than to any other in the sample."""
+    distances = compute_distances(first, first)
+    distances[np.abs(positions[:, None] - positions) < 2] = np.inf
+    distances[are_equal(distances, first)] = np.inf
+    columns = choose_columns(first)
+    steps = np.sqrt(np.square(first[:, columns] - following[:, columns]).sum(axis=1))
+    return (~are_equal(steps, first) & (steps < distances.min(axis=1))).mean()
+
+
+def measure_windows(first, following):
+    """Return the share of rows that have a near copy if they are moved by some columns."""
+    few = first[:: -(-len(first) // MAX_WINDOWS), :MAX_WINDOW_COLUMNS]
+    others = np.concatenate([first, following])[:, :MAX_WINDOW_COLUMNS]
+    n_columns = few.shape[1]
+    order = np.random.RandomState(0).permutation(n_columns)
+    largest = 0.0
+    for lag in range(1, min(MAX_LAG, n_columns // MIN_WINDOW_COLUMNS) + 1):
+        moved, kept = np.arange(lag, n_columns), np.arange(n_columns - lag)
+        in_order = euclidean_distances(few[:, moved], others[:, kept])
+        shuffled = euclidean_distances(few[:, order[moved]], others[:, order[kept]])
+        is_window = NEARER_IN_ORDER * in_order.min(axis=1) < shuffled.min(axis=1)
+        largest = max(largest, is_window.mean())
+    return largest
+
+
+def count_equal(rows, others):
+    """Return the share of rows that are equal to one of others, or to another of themselves."""
+    n_own = int(rows is others)
+    return (are_equal(compute_distances(rows, others), rows).sum(axis=1) > n_own).mean()
+
+
+def are_equal(distances, rows):
+    """Tell which distances between rows are zero but for rounding."""
+    return distances <= ROUNDING * rows.shape[1] ** 0.5
+
+
+def compute_distances(rows, others):
+    """Return the Euclidean distances between rows and others, on a choice of columns."""
+    columns = choose_columns(rows)
+    return euclidean_distances(rows[:, columns], others[:, columns])
+
+
+def choose_columns(rows):
+    """Return a slice of evenly spaced columns, at most `MAX_COLUMNS`."""
+    return slice(None, None, -(-rows.shape[1] // MAX_COLUMNS))
