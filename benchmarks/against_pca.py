@@ -40,7 +40,7 @@ def reconstruction(data, n_components, seed, params):
     ours = AutoencoderTransformer(n_components, random_state=seed, **params).fit(X_train)
     elapsed = time.perf_counter() - start
     textbook = AutoencoderTransformer(
-        n_components, random_state=seed, **{**params, "linear_start": False}
+        n_components, random_state=seed, **{**params, "init": "random"}
     ).fit(X_train)
     return (
         pca_r2(X_train, X_test, n_components),

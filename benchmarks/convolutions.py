@@ -66,7 +66,7 @@ def hand_written_channels_last(X):
 
 
 def ours(X, **params):
-    textbook = {"activation": "relu", "linear_start": False, "loss": "binary_cross_entropy"}
+    textbook = {"activation": "relu", "init": "random", "loss": "binary_cross_entropy"}
     AutoencoderTransformer(
         N_COMPONENTS,
         conv_filters=FILTERS,
@@ -80,7 +80,7 @@ def ours(X, **params):
 
 
 def ours_with_the_linear_path(X):
-    ours(X, linear_start=True, loss="squared_error")
+    ours(X, init="linear", loss="squared_error")
 
 
 def seconds(function, *args):

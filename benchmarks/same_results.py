@@ -51,14 +51,14 @@ PLAIN, DENOISING = AutoencoderTransformer, DenoisingAutoencoder
 ESTIMATORS = {
     "defaults, 3 epochs": PLAIN(8, **SHORT),
     "denoising, 3 epochs": DENOISING(8, corruption_level=4.0, **SHORT),
-    "no linear start": PLAIN(8, linear_start=False, **SMALL),
+    "no linear start": PLAIN(8, init="random", **SMALL),
     "no training": PLAIN(8, max_epochs=0, random_state=0),
     "share of the variance": PLAIN(0.6, **SMALL),
     "more components than features": PLAIN(70, **SMALL),
     "convolutional": PLAIN(8, **CONVOLUTIONS, **SMALL),
-    "convolutional, no linear start": PLAIN(8, linear_start=False, **CONVOLUTIONS, **SMALL),
+    "convolutional, no linear start": PLAIN(8, init="random", **CONVOLUTIONS, **SMALL),
     "custom": PLAIN(8, **CUSTOM, **SMALL),
-    "custom encoder, no linear start": PLAIN(8, encoder=Perceptron, linear_start=False, **SMALL),
+    "custom encoder, no linear start": PLAIN(8, encoder=Perceptron, init="random", **SMALL),
     "clip": PLAIN(8, clip=True, **SMALL),
     "absolute error, cosine, sgd": PLAIN(
         8, loss="absolute_error", schedule="cosine", optimizer="sgd", learning_rate=0.05, **SMALL
@@ -76,12 +76,12 @@ ESTIMATORS = {
     "denoising, function": DENOISING(8, corruption=invert_pixels, clip=True, **SMALL),
     "denoising, convolutional": DENOISING(8, corruption_level=4.0, **CONVOLUTIONS, **SMALL),
     "denoising, custom": DENOISING(8, corruption_level=4.0, **CUSTOM, **SMALL),
-    "denoising, no linear start": DENOISING(8, linear_start=False, **SMALL),
+    "denoising, no linear start": DENOISING(8, init="random", **SMALL),
 }
 LOGITS = {
     "cross-entropy": PLAIN(8, loss="binary_cross_entropy", **SMALL),
     "cross-entropy, no linear start": PLAIN(
-        8, loss="binary_cross_entropy", linear_start=False, output_activation="logistic", **SMALL
+        8, loss="binary_cross_entropy", init="random", output_activation="logistic", **SMALL
     ),
     "denoising, cross-entropy": DENOISING(
         8, loss="binary_cross_entropy", corruption_level=0.3, corruption_range=(0, 1), **SMALL

@@ -38,7 +38,7 @@ START_TABLES = (
 def fit_and_transform_seconds(X, max_density):
     _rows.MAX_DENSITY = max_density
     autoencoder = AutoencoderTransformer(
-        16, linear_start=False, max_epochs=1, batch_size=200, early_stopping=False, random_state=0
+        16, init="random", max_epochs=1, batch_size=200, early_stopping=False, random_state=0
     )
     start = time.perf_counter()
     autoencoder.fit(X)

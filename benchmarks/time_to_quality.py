@@ -33,7 +33,7 @@ from sklearn_ae import AutoencoderTransformer
 LIMIT = 4
 
 TEXTBOOK = {
-    "linear_start": False,
+    "init": "random",
     "hidden_layer_sizes": (),
     "code_activation": "relu",
     "output_activation": "logistic",
@@ -53,7 +53,7 @@ LADDER = {
     "the same in batches of 100": {"max_epochs": 1, "batch_size": 100},
     "the same in batches of 400": {"max_epochs": 1, "batch_size": 400},
     "the same without held-out rows": {"max_epochs": 1, "early_stopping": False},
-    "the same from random weights": {"max_epochs": 1, "linear_start": False},
+    "the same from random weights": {"max_epochs": 1, "init": "random"},
     "defaults": {},
 }
 

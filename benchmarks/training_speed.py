@@ -56,7 +56,7 @@ def ours(X, widths, batch_size, n_epochs, schedule="constant"):
         hidden_layer_sizes=widths[1:-1],
         activation="relu",
         code_activation="relu",
-        linear_start=False,
+        init="random",
         learning_rate=LEARNING_RATE,
         schedule=schedule,
         batch_size=batch_size,
@@ -166,7 +166,7 @@ def transform_table(X, n_rounds):
     for title, params in {
         "784-512-32 with linear path": {},
         "784-32 with linear path": {"hidden_layer_sizes": ()},
-        "784-32 textbook": {"hidden_layer_sizes": (), "linear_start": False},
+        "784-32 textbook": {"hidden_layer_sizes": (), "init": "random"},
     }.items():
         autoencoder = AutoencoderTransformer(32, max_epochs=1, **params).fit(X[:5000])
         u = torch.as_tensor((X - autoencoder.mean_) / np.float32(autoencoder.scale_))

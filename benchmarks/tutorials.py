@@ -5,7 +5,7 @@
     python benchmarks/tutorials.py --mnist DIR --only "784-32" --only "convolutional, 4"
 
 A recipe has the tutorial's network, loss, optimizer, batch size, epochs and range of values, with
-linear_start=False. Its author reports the mean loss over the training batches of the last epoch or,
+init="random". Its author reports the mean loss over the training batches of the last epoch or,
 if the table says so, the loss on the test images. Our defaults share only the number of code units,
 the loss and the noise with the recipe.
 
@@ -167,7 +167,7 @@ def measure(tutorial, X_train, X_test, epochs_scale, verbose):
     row("author", *((None, tutorial.reported) if tutorial.on_test_images else (tutorial.reported,)))
     losses, test_losses, times = [], [], []
     recipe = {**KERAS, **tutorial.recipe, "max_epochs": n_epochs}
-    recipe |= {"linear_start": False, "early_stopping": False}
+    recipe |= {"init": "random", "early_stopping": False}
     for name, params in {"recipe": recipe, "our defaults": {}}.items():
         estimator, seconds = fit(tutorial, X_train, params, verbose)
         losses.append(estimator.loss_curve_[max(estimator.best_epoch_, 1) - 1])

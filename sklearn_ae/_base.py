@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._batches import StandardizedRows
 from ._callbacks import wrap_objects
 from ._compat import check_same_namespace, fit_context, open_callback_context
+from ._correction import correct_start
 from ._evidence import check_groups, make_split
 from ._isolation import isolate_torch
 from ._model import make_result
@@ -31,7 +32,7 @@ from ._rows import (
     warn_of_pairs,
 )
 from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
-from ._start import start_folds, start_model, warn_of_few_rows
+from ._start import make_array_corruption, start_folds, start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
 from .corruption import _make_plan_corruption
 
@@ -114,15 +115,18 @@ class BaseAutoencoder(
             random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
             if continues:
                 self._continue_with(plan, moments)
-                self._plan_, self.linear_start_ = plan, False
+                self._plan_ = plan
             else:
                 self._make_model(X, rows, plan, moments, random_state, ranks)
             split = self._make_split(rows, held_out, groups, random_state, ranks)
             keep_start = continues or plan.has_linear_path
             how = {"keep_start": keep_start, "train_split": split}
+            if plan.has_correction and not continues:
+                how["has_correction"] = self._correct_start(rows, split, random_state)
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y)
+            self.init_ = None if continues else self.init_
             self._net_.set_params(train_split=None)  # it holds rows and networks
             self._net_.optimizer_.state.clear()
         return self
@@ -199,7 +203,7 @@ class BaseAutoencoder(
         self._plan_ = plan
         self._array_kind_ = convert_like(torch.empty(0, device="cpu"), X)
         self.n_components_ = self._model_.architecture.n_components
-        self.linear_start_ = plan.has_linear_path
+        self.init_ = "linear" if plan.has_linear_path else "random"
 
     def _continue_with(self, plan, moments):
         """Check that the plan can continue the fitted model, and widen its range by new rows."""
@@ -215,6 +219,12 @@ class BaseAutoencoder(
         )
         start = partial(start_folds, model, rows, plan, seed, random_state)
         return make_split(data, held_out, groups, plan, random_state, ranks, start)
+
+    def _correct_start(self, rows, split, random_state):
+        """Set the decoder's correction in closed form, and tell whether there is one."""
+        model = self._model_
+        corrupt = make_array_corruption(self._plan_, model.units, random_state)
+        return correct_start(model, StandardizedRows(rows, model.units), corrupt, split)
 
     def _get_seed(self, random_state):
         """Return what seeds the PCA of the start; an int does so as it would seed PCA itself."""
@@ -237,6 +247,8 @@ class BaseAutoencoder(
         finally:
             del net.callbacks_[0]
         vars(self).update(net.list_results())
+        if net.has_correction:
+            self.init_ = "auto"
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=net.copy_for_inference
         )

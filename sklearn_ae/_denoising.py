@@ -95,13 +95,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
         the start, or the codes themselves without the linear path. For "binary_cross_entropy"
         it returns logits.
 
-    linear_start : {"auto", True, False}, default="auto"
-        Whether the network has the linear path. "auto": if the code and the output are linear.
-        For "binary_cross_entropy" the linear path computes logits and starts at
-        slope · (x̂ - ½), with the slope that minimises the cross-entropy. True: as "auto", but
-        raise an error if the network cannot start at x̂ itself. False: a textbook autoencoder
-        with the initialisation of He et al. [3]_ or Glorot and Bengio [4]_, depending
-        on the activation.
+    init : {"auto", "linear", "random"}, default="auto"
+        How the weights start. "linear": the linear path is the best linear map, and f and g are
+        zero. "auto": the same, or, if that is better, with a correction in closed form: the last
+        layer of g is the ridge regression of what the linear path leaves, u - V z, on the random
+        hidden units of g [6]_. It is for dense decoders and tables of at most 2,000 rows and
+        1,000 features, and for larger ones if nothing is trained (``max_epochs=0``). It is kept
+        if rows that are new to it show by the test of `early_stopping` that it helps, and no
+        epoch is better. If code or output are not linear, "auto" is "random", and "linear" is an
+        error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts at
+        slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
+        autoencoder without linear path, with the initialisation of He et al. [3]_ or Glorot and
+        Bengio [4]_, depending on the activation.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             default="squared_error"
@@ -111,6 +116,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
         Optimizer. "sgd" uses Nesterov momentum of 0.9.
+
+    linear_weight : float or "auto", default="auto"
+        Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
+        the code readable for linear models, and reconstructions are a little worse. "auto" is
+        0.
 
     learning_rate : float, default=0.002
         Learning rate at the peak of the schedule.
@@ -143,11 +153,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         and are not compared with the start.
 
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out for early stopping. "auto" cross-fits tables of at most
-        2,000 rows and 1,000 features, and holds out a tenth of larger ones. Cross-fitting trains
-        five networks, each without a fifth of the rows, side by side with the network of all
+        Share of the rows to hold out for early stopping. "auto" cross-fits where rows are few, and
+        holds out a tenth otherwise. Few are at most 600 different rows or groups, in tables of at
+        most 2,000 rows and 1,000 features. Cross-fitting trains
+        three networks, each without a third of the rows, side by side with the network of all
         rows, which is the one that is kept: every row is judged by a network that has not seen
-        it. It needs ten different rows or groups. With `warm_start`, with callbacks in
+        it. It needs six different rows or groups. With `warm_start`, with callbacks in
         `net_params`, with an optimizer that needs the value of the loss, and if `fit` is given
         `X_val`, "auto" does not cross-fit.
 
@@ -222,9 +233,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     decoder_ : torch.nn.Module
         Maps z to û.
 
-    linear_start_ : bool
-        Whether epoch 0 is the linear start. False for the textbook network and after a warm
-        start.
+    init_ : {"auto", "linear", "random"} or None
+        How the weights of epoch 0 were found: "auto" if the decoder has its correction in closed
+        form. None after a warm start.
 
     n_iter_ : int
         Number of epochs run.
@@ -272,6 +283,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
        neural networks", AISTATS 2010.
     .. [5] Smith and Topin, "Super-convergence: very fast training of neural networks using
        large learning rates", 2018.
+    .. [6] Schmidt, Kraaijveld and Duin, "Feedforward neural networks with random weights",
+       ICPR 1992.
 
     Examples
     --------
@@ -288,7 +301,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     True
     """
 
-    _defaults = Defaults(max_steps=3600, hidden_layer_sizes=((inf, (1024,)),))
+    _defaults = (
+        Defaults(1200, 0.0, ((inf, (256,)),)),
+        Defaults(3600, 0.0, ((inf, (1024,)),)),
+    )
 
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
@@ -312,10 +328,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         image_shape=None,
         encoder=None,
         decoder=None,
-        linear_start="auto",
+        init="auto",
         loss="squared_error",
         optimizer="adam",
         learning_rate=0.002,
+        linear_weight="auto",
         schedule="one_cycle",
         weight_decay="auto",
         batch_size="auto",
@@ -345,10 +362,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.image_shape = image_shape
         self.encoder = encoder
         self.decoder = decoder
-        self.linear_start = linear_start
+        self.init = init
         self.loss = loss
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.linear_weight = linear_weight
         self.schedule = schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size

@@ -18,8 +18,9 @@ from ._related_rows import warn_of_related_rows
 # looks good by luck.
 SIGNIFICANCE = 0.001
 
-N_FOLDS = 5
+N_FOLDS = 3
 MIN_GROUPS_FOR_FOLDS = 2 * N_FOLDS  # with fewer, no test finds anything at this level
+MAX_GROUPS_FOR_FOLDS = 600  # with more, a tenth of them is evidence enough
 HELD_OUT = 0.1  # of the rows, where there are no folds
 
 # What to do where no row can be held out.
@@ -43,6 +44,10 @@ class HoldOut:
     train: np.ndarray | None
     valid: np.ndarray | Dataset
     labelings: list
+
+    def get_train(self, dataset):
+        """Return the indices of the rows of a dataset to train on."""
+        return np.arange(len(dataset)) if self.train is None else self.train
 
     def __call__(self, dataset, y=None):
         """Return the datasets to train on and to judge by."""
@@ -102,7 +107,7 @@ def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
     """
     if not plan.early_stopping:
         return None
-    decides = plan.max_epochs > 0  # if not, equal rows do not matter
+    decides = plan.max_epochs > 0 or plan.has_correction  # if not, equal rows do not matter
     if decides and (groups is None or held_out is not None):
         warn_of_related_rows(data.rows, held_out and held_out.rows)
     judging = (data if held_out is None else held_out).rows
@@ -181,7 +186,7 @@ def split_rows(equal, groups, share, random_state):
     if n_groups < 2:
         what = "X has a single row" if groups is None else "groups puts all rows into one group"
         raise ValueError(f"{what}, so that no rows can be held out that are new. {REMEDY}")
-    if share is None and n_groups >= MIN_GROUPS_FOR_FOLDS:
+    if share is None and MIN_GROUPS_FOR_FOLDS <= n_groups <= MAX_GROUPS_FOR_FOLDS:
         folds = make_folds(labels, random_state)
         return CrossFit([find_new_rows(equal, fold) for fold in folds], folds, labelings)
     held_out = draw_groups(labels, HELD_OUT if share is None else share, random_state)

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from ._batches import Batch, Batches
+from ._correction import get_last_layer
+from ._networks import decode_by_parts
 from ._sparse_batch import RowLinear
 
 LEFT_OUT = 1024  # rows of a fold that are scored at once
@@ -82,6 +84,8 @@ class Networks(nn.Module):
         Whether to stack the layers.
     """
 
+    returns_linear = False
+
     def __init__(self, models, offsets, trains_as_one):
         super().__init__()
         self.models = list(models)  # no submodules: they would count their parameters again
@@ -110,12 +114,22 @@ class Networks(nn.Module):
     def forward(self, u):
         """Map standardised rows (n_networks, n, n_features) to their reconstruction."""
         u = u - self.offsets
-        if self.trains_as_one:
-            outputs = self.decoder(self.encoder(u))
+        by_parts = self.training and self.returns_linear
+        if not self.trains_as_one:
+            outputs = [self.run_model(*pair, by_parts) for pair in zip(self.models, u, strict=True)]
+            outputs = tuple(map(torch.stack, zip(*outputs, strict=True)))
+        elif by_parts:
+            outputs = decode_by_parts(self.decoder, self.encoder(u))
         else:
-            pairs = zip(self.models, u, strict=True)
-            outputs = torch.stack([model(rows) for model, rows in pairs])
-        return outputs + self.offsets if self.adds_offsets else outputs
+            outputs = (self.decoder(self.encoder(u)),)
+        if self.adds_offsets:
+            outputs = tuple(output + self.offsets for output in outputs)
+        return outputs if by_parts else outputs[0]
+
+    def run_model(self, model, u, by_parts):
+        """Return a tuple of the outputs of one model."""
+        codes = model.encoder(u)
+        return decode_by_parts(model.decoder, codes) if by_parts else (model.decoder(codes),)
 
     def release(self):
         """Let the last model own its weights again."""
@@ -221,6 +235,11 @@ class CrossFitTrial:
         self.optimizer = net.optimizer_
         args, options = net.get_params_for_optimizer("optimizer", self.network.named_parameters())
         net.optimizer_ = net.optimizer(*args, **options)
+
+    def list_last_layers(self):
+        """Return the last layers of the decoder's correction, of all networks."""
+        networks = [self.network] if self.network.trains_as_one else self.network.models
+        return [get_last_layer(network) for network in networks]
 
     def close(self):
         """Leave the net with the network of all rows, and its optimizer."""

@@ -5,7 +5,7 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from ._moments import RunningMoments
-from ._networks import make_coders, measure_row_width
+from ._networks import decode_by_parts, make_coders, measure_row_width
 from ._rows import check_finite
 from ._sparse_batch import pad_rows
 
@@ -38,6 +38,8 @@ class Model(nn.Module):
         For error messages.
     """
 
+    returns_linear = False
+
     def __init__(self, architecture, units, encoder, decoder, row_width, estimator_name):
         super().__init__()
         self.architecture = architecture
@@ -48,8 +50,14 @@ class Model(nn.Module):
         self.estimator_name = estimator_name
 
     def forward(self, u):
-        """Map standardised rows (n, n_features) to their reconstruction, same shape."""
-        return self.decoder(self.encoder(u))
+        """Map standardised rows (n, n_features) to their reconstruction, same shape.
+
+        In training, with `returns_linear`, also to that of the linear path alone.
+        """
+        codes = self.encoder(u)
+        if not (self.training and self.returns_linear):
+            return self.decoder(codes)
+        return decode_by_parts(self.decoder, codes)
 
     def can_train(self):
         """Tell whether any parameter can be trained."""

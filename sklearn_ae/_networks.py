@@ -161,6 +161,14 @@ class Residual(nn.Module):
         return self.linear(x) + self.correction(x)
 
 
+def decode_by_parts(decoder, codes):
+    """Return the outputs of a decoder with a linear path, and those of this path alone."""
+    unscale, residual = decoder
+    z = unscale(codes)
+    linear = residual.linear(z)
+    return linear + residual.correction(z), linear
+
+
 class Scale(nn.Module):
     """Multiplication by a constant. It copies, so that networks which work in place do no harm."""
 

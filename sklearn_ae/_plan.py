@@ -20,9 +20,12 @@ from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
 
-# Up to this size a table is cross-fitted: a share held out would prove little.
+# Tables up to these sizes are cross-fitted, if their rows make so few groups: a share held out
+# would prove little. Of larger ones a share is held out.
 MAX_ROWS_FOR_FOLDS = 2_000
 MAX_FEATURES_FOR_FOLDS = 1_000
+
+MAX_ROWS_FOR_SMALL_NETWORKS = 600
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
@@ -45,9 +48,10 @@ CONSTRAINTS = {
     "image_shape": ["array-like", None],
     "encoder": [callable, None],
     "decoder": [callable, None],
-    "linear_start": ["boolean", StrOptions({"auto"})],
+    "init": [StrOptions({"auto", "linear", "random"})],
     "loss": [StrOptions(set(LOSSES))],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "linear_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -81,7 +85,7 @@ OWN_NET_PARAMS = {
     "train_split": "validation_fraction",
     "n_iter_no_change": "n_iter_no_change",
     "tol": "tol",
-    "keep_start": "linear_start",
+    "keep_start": "init",
     "precision": "precision",
     "warm_start": "warm_start",
     "device": "device",
@@ -122,7 +126,7 @@ NETWORK_CHOICES = (
     "has_linear_path",
     "has_logits",
 )
-PARAMETERS = {"has_linear_path": "linear_start", "has_logits": "loss"}  # their parameters
+PARAMETERS = {"has_linear_path": "init", "has_logits": "loss"}  # their parameters
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,13 @@ class Defaults:
     ----------
     max_steps : int
         Of the optimizer, with automatic batch size and epochs.
+    linear_weight : float
     hidden_layer_sizes : tuple of (float, tuple of int)
         Widths for codes smaller than a limit, by ascending limits.
     """
 
     max_steps: int
+    linear_weight: float
     hidden_layer_sizes: tuple
 
 
@@ -153,6 +159,8 @@ class Plan:
     hidden_layer_sizes : tuple of (float, tuple of int)
         As in `Defaults`; a single pair where the user has set the widths.
     has_linear_path : bool
+    has_correction : bool
+        Whether the start has the correction in closed form.
     has_logits : bool
         Whether the decoder returns logits of X.
     standardizes : bool
@@ -181,6 +189,7 @@ class Plan:
     code_activation: str
     output_activation: str
     has_linear_path: bool
+    has_correction: bool
     has_logits: bool
     standardizes: bool
     loss: str
@@ -188,6 +197,7 @@ class Plan:
     optimizer: str | type
     optimizer_options: dict
     learning_rate: float
+    linear_weight: float
     schedule: str
     batch_size: int
     max_epochs: int
@@ -290,7 +300,8 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
         For messages.
     params : dict
         Parameters of the estimator, already checked against their constraints.
-    defaults : Defaults
+    defaults : (Defaults, Defaults)
+        For small tables, where there is a linear path, and for others.
     n_samples, n_features : int
 
     Raises
@@ -308,6 +319,9 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     has_logits = p.loss == "binary_cross_entropy"
     output_activation = resolve_output_activation(p)
     has_linear_path = resolve_linear_path(p, output_activation)
+    has_correction = has_linear_path and resolve_correction(p, n_samples, n_features)
+    is_small = n_samples <= MAX_ROWS_FOR_SMALL_NETWORKS and n_features <= MAX_FEATURES_FOR_FOLDS
+    defaults = defaults[not (has_linear_path and is_small)]
     device = resolve_device(p.device, estimator_name)
     check_precision(p.precision, device)
     batch_size = resolve_batch_size(p.batch_size, n_samples, defaults.max_steps)
@@ -321,9 +335,11 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
         image_shape=resolve_image_shape(p, len(conv_filters), n_features),
         output_activation=output_activation,
         has_linear_path=has_linear_path,
+        has_correction=has_correction,
         has_logits=has_logits,
         standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
         optimizer_options=resolve_optimizer(p, n_samples, has_linear_path, estimator_name),
+        linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
         batch_size=batch_size,
         max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
         validation_fraction=resolve_validation_fraction(p, n_samples, n_features),
@@ -428,12 +444,34 @@ def resolve_linear_path(p, output_activation):
     obstacles = [f"{name}={a!r}" for name, a in activations.items() if a != "identity"]
     has_logits = p.loss == "binary_cross_entropy"
     squashed = [*obstacles, "loss='binary_cross_entropy'"] if has_logits else obstacles
-    if p.linear_start != "auto" and p.linear_start and squashed:
+    if p.init == "linear" and squashed:
         raise ValueError(
-            "linear_start=True needs the code and the output to be linear and the loss in "
-            f"units of X; got {', '.join(squashed)}. Use linear_start='auto' or False."
+            "init='linear' needs the code and the output to be linear and the loss in "
+            f"units of X; got {', '.join(squashed)}. Use init='auto' or 'random'."
         )
-    return bool(p.linear_start) and not obstacles
+    return p.init != "random" and not obstacles
+
+
+def resolve_correction(p, n_samples, n_features):
+    """Return whether to start with the correction, where there is a linear path."""
+    has_hidden_units = np.size(p.hidden_layer_sizes) > 0
+    is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
+    # with many rows, features that are learnt are better than random ones
+    helps = p.max_epochs == 0 or (p.early_stopping and can_fold(n_samples, n_features))
+    has_logits = p.loss == "binary_cross_entropy"
+    return p.init == "auto" and is_dense and helps and not has_logits
+
+
+def can_fold(n_samples, n_features):
+    """Tell whether a table is small enough for networks of folds."""
+    return n_samples <= MAX_ROWS_FOR_FOLDS and n_features <= MAX_FEATURES_FOR_FOLDS
+
+
+def resolve_linear_weight(p, defaults, has_linear_path):
+    """Return the weight of the linear path's own loss; 0 where there is no such path."""
+    if not has_linear_path:
+        return 0.0
+    return defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
 
 
 def resolve_device(device, estimator_name):
@@ -532,11 +570,10 @@ def resolve_validation_fraction(p, n_samples, n_features):
                 "train on. Use a smaller one, or early_stopping=False."
             )
         return p.validation_fraction
-    is_small = n_samples <= MAX_ROWS_FOR_FOLDS and n_features <= MAX_FEATURES_FOR_FOLDS
     # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
     # that steps by the value of the loss would mix them
     has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
-    return None if is_small and p.max_epochs != 0 and not has_one_network else HELD_OUT
+    return None if can_fold(n_samples, n_features) and not has_one_network else HELD_OUT
 
 
 def needs_closure(optimizer):

@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from ._correction import spread_hidden_units
 from ._model import make_model
 from ._networks import LinearPath, set_start
 from ._random import draw_generator
@@ -124,6 +125,8 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     architecture = plan.make_architecture(int(n_components), path, is_sparse)
     start = start if plan.has_linear_path else None
     model = make_model(architecture, units, draw_generator(random_state), start, estimator_name)
+    if plan.has_correction:
+        spread_hidden_units(model, random_state)
     if plan.max_epochs and not model.can_train():
         raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
     return model

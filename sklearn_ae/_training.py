@@ -16,7 +16,8 @@ from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ._batches import Batch, Batches, FixedBatches, StandardizedRows
-from ._evidence import CrossFit, KeptEpoch
+from ._correction import get_last_layer, without_correction, zero_parameters
+from ._evidence import CrossFit, KeptEpoch, are_clearly_lower
 from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
 from ._losses import ReconstructionLoss
@@ -72,6 +73,7 @@ def make_net(plan, model, generator, corruption, options):
         "verbose": plan.verbose,
         "schedule": plan.schedule,
         "lr": plan.learning_rate,
+        "linear_weight": plan.linear_weight,
         "max_epochs": plan.max_epochs,
         "device": plan.device,
         **options,
@@ -85,7 +87,7 @@ def make_net(plan, model, generator, corruption, options):
 
 def change_net(net, plan, corruption, options):
     """Let a net go on training by another plan; its optimizer and batch size stay."""
-    net.set_params(precision=plan.precision, **options)
+    net.set_params(precision=plan.precision, linear_weight=plan.linear_weight, **options)
     net.iterator_train__corruption = corruption
     loss = ReconstructionLoss(plan.loss, net.module_.units, plan.clip)
     net.criterion_ = loss.to(net.device)
@@ -160,6 +162,10 @@ class HoldOutTrial:
         self.batches = net.get_iterator(train, training=True)
         self.held_out = None if valid is None else net.get_iterator(valid)
 
+    def list_last_layers(self):
+        """Return the last layers of the decoder's correction, of all networks."""
+        return [get_last_layer(self.network)]
+
     def close(self):
         """Leave the net as it is."""
 
@@ -177,10 +183,15 @@ class AutoencoderNet(NeuralNet):
         Of the learning rate, over the steps of all epochs.
     keep_start : bool
         Whether training may end with the weights from before the first epoch.
+    has_correction : bool, default=False
+        Whether the start has the correction in closed form. It is left out, and this becomes
+        False, if held-out rows do not show that it helps.
     n_iter_no_change : int
         Stop after this many epochs whose validation loss is not `tol` below the best.
     tol : float
         In units of the loss of standardised rows.
+    linear_weight : float, default=0.0
+        Weight of the loss of the linear path alone, which is added to the loss.
     precision : {"float32", "bfloat16"}
         Of the products and convolutions of training steps. Losses of held-out rows are always
         computed in float32, so that epochs compare with the start.
@@ -205,12 +216,16 @@ class AutoencoderNet(NeuralNet):
         n_iter_no_change,
         tol,
         precision,
+        has_correction=False,
+        linear_weight=0.0,
         iterator_train=Batches,
         iterator_valid=FixedBatches,
         **kwargs,
     ):
         self.schedule = schedule
         self.keep_start = keep_start
+        self.has_correction = has_correction
+        self.linear_weight = linear_weight
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.precision = precision
@@ -277,6 +292,7 @@ class AutoencoderNet(NeuralNet):
         try:
             self._run_trial(trial, epochs)
         finally:
+            trial.network.returns_linear = False
             trial.close()
             for name in ("trial_", "parameters_", "rates_", "forward_"):
                 vars(self).pop(name, None)
@@ -287,24 +303,41 @@ class AutoencoderNet(NeuralNet):
         batches, held_out = trial.batches, trial.held_out
         self.watched_ = have_hooks(self.callbacks_, *BATCH_HOOKS)
         self.trial_ = trial
+        trial.network.returns_linear = self.linear_weight > 0
         self.parameters_ = list(trial.network.parameters())
         self.rates_ = None  # for "constant": the optimizer or a callback has the rate
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
-        start_losses = None if held_out is None else self._compute_validation_losses(held_out)
+        start_losses = None if held_out is None else self._judge_start(trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
             return
         start_losses = start_losses if self.keep_start else None
         labelings = getattr(self.train_split, "labelings", ())
         kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings)
+        if self.has_correction:  # a candidate: training learns better features without it
+            zero_parameters(trial.list_last_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
         diverged = self._run_epochs(epochs, batches, held_out, kept)
         self.best_epoch_ = kept.restore()
         if diverged:
             self.optimizer_.state.clear()  # its moments are not finite
             warn_diverged(len(self.history), self.best_epoch_)
+
+    def _judge_start(self, trial):
+        """Return the losses of held-out rows at the start, with the correction only if it helps."""
+        losses = self._compute_validation_losses(trial.held_out)
+        if not self.has_correction:
+            return losses
+        layers = trial.list_last_layers()
+        with without_correction(layers):
+            linear = self._compute_validation_losses(trial.held_out)
+        if are_clearly_lower(losses, linear, self.train_split.labelings):
+            return losses
+        self.has_correction = False
+        zero_parameters(layers)
+        return linear
 
     def _run_epochs(self, epochs, batches, held_out, kept):
         """Run up to `epochs` epochs; return whether the last one diverged."""
@@ -373,9 +406,13 @@ class AutoencoderNet(NeuralNet):
             for parameter in self.parameters_:  # as optimizer.zero_grad(), in a tenth of its time
                 parameter.grad = None
             with cast_products(self.device, self.precision):
-                output = self.forward_(batch.inputs)
-            loss = self.criterion_(output.float(), batch.targets)
-            loss.backward(batch.weight)
+                output, linear = self.forward_(batch.inputs), None
+            if self.linear_weight:
+                output, linear = output
+            loss = total = self.criterion_(output.float(), batch.targets)
+            if linear is not None:
+                total = loss + self.linear_weight * self.criterion_(linear.float(), batch.targets)
+            total.backward(batch.weight)
             step.setdefault("loss", loss)
             step.setdefault("y_pred", output)
             if self.watched_:
@@ -386,7 +423,7 @@ class AutoencoderNet(NeuralNet):
                     batch=batch[:2],
                     training=True,
                 )
-            return loss
+            return total
 
         if self.rates_ is not None:
             rate = next(self.rates_)

@@ -72,10 +72,10 @@ def convolutional(estimator, **params):
 
 CASES = {
     "defaults": AutoencoderTransformer(4, **PARAMS),
-    "textbook": AutoencoderTransformer(4, linear_start=False, early_stopping=False, **PARAMS),
+    "textbook": AutoencoderTransformer(4, init="random", early_stopping=False, **PARAMS),
     "share of variance": AutoencoderTransformer(0.8, clip=True, batch_size=32, **TRAINED),
     "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
-    "convolutional": convolutional(AutoencoderTransformer, linear_start=False),
+    "convolutional": convolutional(AutoencoderTransformer, init="random"),
     "custom": AutoencoderTransformer(4, encoder=Perceptron, decoder=Perceptron, **PARAMS),
     "custom, 3 rows left over": AutoencoderTransformer(
         4, encoder=Perceptron, batch_size=149, **TRAINED
@@ -126,7 +126,7 @@ def fit_cases():
     fitted["chunks"] = pickle.loads(pickle.dumps(chunks)).partial_fit(X[200:])
     frozen = {"encoder": Frozen, "decoder": Frozen, "max_epochs": 0}
     fitted["frozen"] = AutoencoderTransformer(4, **together | frozen).fit(X)
-    unalike = {"encoder": Unalike, "linear_start": False, "max_epochs": 0}
+    unalike = {"encoder": Unalike, "init": "random", "max_epochs": 0}
     fitted["unalike"] = AutoencoderTransformer(4, **together | unalike).fit(X)
     alone = {"random_state": distributed.get_rank(), "warm_start": True}
     fitted["continued"] = AutoencoderTransformer(4, **PARAMS | alone).fit(X).partial_fit(X)

@@ -223,7 +223,7 @@ def test_codes_hold_against_noise(unit_digits, default):
     assert shift(default) < 0.8 * shift(PCA(16).fit(X))
 
 
-@pytest.mark.parametrize("params", [{}, {"linear_start": False}], ids=["linear start", "textbook"])
+@pytest.mark.parametrize("params", [{}, {"init": "random"}], ids=["linear start", "textbook"])
 def test_corruption_is_fresh_in_every_batch(X, params):
     recorder = Recorder()
     quick(corruption=recorder, batch_size=60, max_epochs=3, validation_fraction=0.2, **params).fit(

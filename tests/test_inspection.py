@@ -578,7 +578,7 @@ def test_losses(digits):
     [
         (DenoisingAutoencoder(2, corruption_level=0.2, **QUICK), ["linear start, held out"]),
         (quick(loss="binary_cross_entropy"), ["linear start, held out"]),
-        (quick(linear_start=False), []),
+        (quick(init="random"), []),
         (quick(early_stopping=False), []),
         (quick(max_epochs=0), ["PCA, held out"]),
     ],
@@ -593,16 +593,16 @@ def test_start_of_the_losses(digits, autoencoder, start):
 
 def test_after_a_warm_start_epoch_0_is_not_the_linear_start(digits):
     autoencoder = quick(8, warm_start=True).fit(digits[0])
-    assert autoencoder.linear_start_
+    assert autoencoder.init_ == "auto"
     autoencoder.fit(digits[0])
-    assert not autoencoder.linear_start_
+    assert autoencoder.init_ is None
     lines = {
         line.get_label(): line for line in LossCurveDisplay.from_estimator(autoencoder).ax_.lines
     }
     assert "PCA, held out" not in lines
     assert lines["held out"].get_ydata()[0] == autoencoder.start_loss_
-    assert not quick(linear_start=False).fit(digits[0]).linear_start_
-    assert quick().partial_fit(digits[0]).partial_fit(digits[0]).linear_start_
+    assert quick(init="random").fit(digits[0]).init_ == "random"
+    assert quick().partial_fit(digits[0]).partial_fit(digits[0]).init_ == "linear"
 
 
 def test_losses_of_several_in_one_picture(digits):

@@ -145,7 +145,7 @@ def test_cross_validate_returns_estimators(iris):
 # ------------------------------------------------------------------------------ pickling
 
 
-@pytest.mark.parametrize("params", [{}, {"linear_start": False}, {"optimizer": "sgd"}])
+@pytest.mark.parametrize("params", [{}, {"init": "random"}, {"optimizer": "sgd"}])
 def test_pickled_equals_original(digits, params):
     X_train, X_test = digits
     autoencoder = quick(8, hidden_layer_sizes=(256,), **params).fit(X_train)

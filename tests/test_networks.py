@@ -236,11 +236,11 @@ CONVOLUTIONAL = {"conv_filters": (4, 3), "image_shape": (1, 8, 8), "hidden_layer
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("linear_start", ["auto", False])
-def test_convolutional_networks_learn_with_every_loss(digits, estimator, loss, linear_start):
+@pytest.mark.parametrize("init", ["auto", "random"])
+def test_convolutional_networks_learn_with_every_loss(digits, estimator, loss, init):
     X = digits[0] / 16
     # PCA is not left for an improvement that could be chance
-    how = {"linear_start": linear_start, "max_epochs": 20 if linear_start else 5}
+    how = {"init": init, "max_epochs": 20 if init == "auto" else 5}
     params = {**CONVOLUTIONAL, "conv_filters": (8, 8), "learning_rate": 0.008, "random_state": 0}
     autoencoder = estimator(8, loss=loss, **how, **params).fit(X)
     assert autoencoder.best_epoch_ > 0
@@ -323,10 +323,10 @@ CUSTOM = {"encoder": Perceptron, "decoder": Perceptron}
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
-@pytest.mark.parametrize("linear_start", [True, False])
-def test_custom_networks(digits, estimator, linear_start):
+@pytest.mark.parametrize("init", ["linear", "random"])
+def test_custom_networks(digits, estimator, init):
     X = digits[0] / 16
-    params = {"linear_start": linear_start, "max_epochs": 20, "random_state": 0, **CUSTOM}
+    params = {"init": init, "max_epochs": 20, "random_state": 0, **CUSTOM}
     autoencoder = estimator(8, **params).fit(X)
     assert autoencoder.best_loss_ < autoencoder.start_loss_
     codes, restored = autoencoder.transform(X), autoencoder.reconstruct(X)
@@ -334,7 +334,7 @@ def test_custom_networks(digits, estimator, linear_start):
         assert_array_equal(other.transform(X), codes)
         assert_array_equal(other.reconstruct(X), restored)
     gains = [part for part in autoencoder.net_.module_.modules() if isinstance(part, Gain)]
-    assert [bool(gain.weight.any()) for gain in gains] == ([True, True] if linear_start else [])
+    assert [bool(gain.weight.any()) for gain in gains] == ([True, True] if init == "linear" else [])
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -352,7 +352,7 @@ def test_custom_networks_leave_the_global_generators_alone(digits, method):
 
 def test_without_training_a_custom_network_is_ready_to_infer(digits):
     autoencoder = AutoencoderTransformer(
-        3, max_epochs=0, linear_start=False, random_state=0, **CUSTOM
+        3, max_epochs=0, init="random", random_state=0, **CUSTOM
     ).fit(digits[0])
     assert_array_equal(autoencoder.transform(digits[1]), autoencoder.transform(digits[1]))
 
@@ -522,8 +522,8 @@ def frozen(n_in, n_out):
 def test_networks_with_nothing_to_train(digits):
     params = {"encoder": frozen, "decoder": frozen, "random_state": 0}
     with pytest.raises(ValueError, match="encoder and decoder can be trained"):
-        AutoencoderTransformer(3, linear_start=False, **params).fit(digits[0])
-    AutoencoderTransformer(3, linear_start=False, max_epochs=0, **params).fit(digits[0])
+        AutoencoderTransformer(3, init="random", **params).fit(digits[0])
+    AutoencoderTransformer(3, init="random", max_epochs=0, **params).fit(digits[0])
     AutoencoderTransformer(3, max_epochs=1, **params).fit(digits[0])  # has the linear path
 
 
@@ -536,9 +536,9 @@ def not_in_place(n_in, n_out):
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
-@pytest.mark.parametrize("linear_start", [True, False])
-def test_networks_that_work_in_place_leave_the_rows_alone(digits, estimator, linear_start):
-    params = {"linear_start": linear_start, "max_epochs": 3, "random_state": 0}
+@pytest.mark.parametrize("init", ["linear", "random"])
+def test_networks_that_work_in_place_leave_the_rows_alone(digits, estimator, init):
+    params = {"init": init, "max_epochs": 3, "random_state": 0}
     X = digits[1].astype(np.float32)[:64]
     results = []
     for factory in (in_place, not_in_place):
@@ -603,7 +603,7 @@ def test_an_interrupted_fit_leaves_custom_networks_ready_to_infer(digits, method
             raise KeyboardInterrupt
 
     autoencoder = AutoencoderTransformer(
-        3, max_epochs=1, warm_start=True, linear_start=False, random_state=0, **CUSTOM
+        3, max_epochs=1, warm_start=True, init="random", random_state=0, **CUSTOM
     ).fit(digits[0])
     codes = autoencoder.transform(digits[1])
     autoencoder.net_.callbacks_.append(("interrupts", Interrupts()))

@@ -32,7 +32,7 @@ def test_a_warm_start_compares_two_plans():
     others = {
         "n_components": AutoencoderTransformer(5),
         "hidden_layer_sizes": AutoencoderTransformer(4, hidden_layer_sizes=(7,)),
-        "linear_start": AutoencoderTransformer(4, linear_start=False),
+        "init": AutoencoderTransformer(4, init="random"),
         "loss": AutoencoderTransformer(4, loss="binary_cross_entropy"),
         "image_shape": AutoencoderTransformer(4, image_shape=(1, 3, 4)),
     }

@@ -300,7 +300,7 @@ def test_a_net_that_went_on_is_saved_as_it_is():
 @pytest.mark.parametrize(
     "params",
     [
-        {"linear_start": True, "output_activation": "tanh"},
+        {"init": "linear", "output_activation": "tanh"},
         {"optimizer": "rmsprop"},
         {"net_params": {"learning_rate": 1}},
         {"verbose": "no"},

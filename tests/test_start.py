@@ -64,7 +64,7 @@ def test_float_n_components_is_as_in_pca(digits, share):
     X_train, _ = digits
     autoencoder = untrained(share).fit(X_train)
     assert autoencoder.n_components_ == PCA(share).fit(X_train).n_components_
-    textbook = untrained(share, linear_start=False).fit(X_train)
+    textbook = untrained(share, init="random").fit(X_train)
     assert textbook.n_components_ == autoencoder.n_components_
 
 

@@ -129,7 +129,7 @@ def test_every_loss_is_lowered_by_every_optimizer(X, loss, optimizer):
     autoencoder = quick(
         loss=loss,
         optimizer=optimizer,
-        linear_start=False,
+        init="random",
         max_epochs=60,
         early_stopping=False,
     ).fit(X)
@@ -139,7 +139,7 @@ def test_every_loss_is_lowered_by_every_optimizer(X, loss, optimizer):
 def test_optimizer_with_a_closure(X):
     lbfgs = quick(
         optimizer=torch.optim.LBFGS,
-        linear_start=False,
+        init="random",
         learning_rate=0.5,
         schedule="constant",
         early_stopping=False,
@@ -225,7 +225,7 @@ def test_noise_leaves_the_start(X):
 
 def test_textbook_network_never_returns_untrained(X):
     # of a start without information nothing is gained by going back to it
-    assert quick(linear_start=False, max_epochs=1).fit(X[:10]).best_epoch_ == 1
+    assert quick(init="random", max_epochs=1).fit(X[:10]).best_epoch_ == 1
 
 
 def test_stops_without_improvement():

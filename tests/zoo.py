@@ -38,7 +38,7 @@ CUSTOM = {"encoder": Perceptron, "decoder": Perceptron, **QUICK}
 
 ESTIMATORS = {
     "linear start": AutoencoderTransformer(**QUICK),
-    "textbook": AutoencoderTransformer(linear_start=False, early_stopping=False, **QUICK),
+    "textbook": AutoencoderTransformer(init="random", early_stopping=False, **QUICK),
     "no hidden layer": AutoencoderTransformer(**QUICK | {"hidden_layer_sizes": ()}),
     "squashed": AutoencoderTransformer(
         code_activation="relu", output_activation="logistic", **QUICK
@@ -49,16 +49,12 @@ ESTIMATORS = {
     "convolutional": AutoencoderTransformer(**CONVOLUTIONAL),
     "custom": AutoencoderTransformer(**CUSTOM),
     "denoising": DenoisingAutoencoder(**QUICK),
-    "masking": DenoisingAutoencoder(corruption="masking", linear_start=False, **QUICK),
+    "masking": DenoisingAutoencoder(corruption="masking", init="random", **QUICK),
     "salt and pepper": DenoisingAutoencoder(
         corruption="salt_and_pepper", corruption_level=0.3, **QUICK
     ),
-    "denoising, convolutional": DenoisingAutoencoder(
-        linear_start=False, clip=True, **CONVOLUTIONAL
-    ),
-    "denoising, custom decoder": DenoisingAutoencoder(
-        linear_start=False, decoder=Perceptron, **QUICK
-    ),
+    "denoising, convolutional": DenoisingAutoencoder(init="random", clip=True, **CONVOLUTIONAL),
+    "denoising, custom decoder": DenoisingAutoencoder(init="random", decoder=Perceptron, **QUICK),
 }
 # What takes no other numbers than those in [0, 1], and what holds code that a user wrote.
 NEEDS_UNIT_INTERVAL = {"cross-entropy", "squashed"}
@@ -114,7 +110,7 @@ def train_by_hand(module, inputs, targets):
 
 # The same training by an estimator, for tables of so few rows that they are one batch.
 BY_HAND = {
-    "linear_start": False,
+    "init": "random",
     "early_stopping": False,
     "schedule": "constant",
     "learning_rate": 0.01,

@@ -361,7 +361,10 @@ class LossCurveDisplay:
         estimator = trained
         loss = getattr(estimator, "loss", "loss")
         start_name = None
-        if getattr(estimator, "linear_start_", False):
+        init = getattr(estimator, "init_", None)
+        if init == "auto":
+            start_name = "closed form"
+        elif init == "linear":
             is_pca = not hasattr(estimator, "corruption") and loss != "binary_cross_entropy"
             start_name = "PCA" if is_pca else "linear start"
         display = cls(

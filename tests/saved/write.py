@@ -19,7 +19,7 @@ KWARGS = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
 ESTIMATORS = {
     "linear start": AutoencoderTransformer(2, clip=True, **KWARGS),
     "convolutional": AutoencoderTransformer(
-        2, conv_filters=(4,), image_shape=(1, 8, 8), linear_start=False, **KWARGS
+        2, conv_filters=(4,), image_shape=(1, 8, 8), init="random", **KWARGS
     ),
     "denoising": DenoisingAutoencoder(2, corruption="masking", warm_start=True, **KWARGS),
 }

@@ -1,0 +1,144 @@
+"""The decoder's correction in closed form."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge, RidgeCV
+from zoo import draw_fewer
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._correction import PENALTIES, HiddenRidge, read_units
+
+SMALL = {"hidden_layer_sizes": (32,), "random_state": 0}
+
+
+def draw_curved_rows(n_rows, n_features=10, seed=0):
+    """Return rows near a curved surface, which no linear decoder reaches."""
+    rng = np.random.RandomState(seed)
+    Z = rng.normal(size=(n_rows, 2))
+    bent = np.tanh(Z @ rng.normal(size=(2, n_features))) ** 2
+    return Z @ rng.normal(size=(2, n_features)) + 2 * bent + 0.05 * rng.normal(size=bent.shape)
+
+
+def draw_regression(n_rows, n_hidden, seed):
+    rng = np.random.RandomState(seed)
+    hidden = rng.normal(size=(n_rows, n_hidden)) + rng.normal(size=n_hidden)
+    return hidden, hidden @ rng.normal(size=(n_hidden, 3)) + rng.normal(size=(n_rows, 3)) + 1
+
+
+@draw_fewer(1 / 3)
+@given(st.integers(5, 60), st.integers(1, 40), st.integers(0, 1000), st.integers(0, 18))
+def test_weights_are_those_of_ridge(n_rows, n_hidden, seed, which):
+    hidden, targets = draw_regression(n_rows, n_hidden, seed)
+    parts = [(hidden[part], targets[part]) for part in (slice(0, 3), slice(3, None))]
+    ridge = HiddenRidge(parts)
+    weight, bias = ridge.solve(PENALTIES[which])
+    unit = np.square(hidden - hidden.mean(axis=0)).sum() / n_rows / n_hidden
+    expected = Ridge(PENALTIES[which] * unit, solver="svd").fit(hidden, targets)
+    assert_allclose(weight, expected.coef_, rtol=1e-5, atol=1e-7)
+    assert_allclose(bias, expected.intercept_, rtol=1e-5, atol=1e-6)
+    errors = ridge.measure_errors(hidden[:3], targets[:3])
+    left = targets[:3] - expected.predict(hidden[:3])
+    assert_allclose(errors[which], np.square(left).sum(), rtol=1e-5, atol=1e-9)
+
+
+def test_generalised_cross_validation_is_as_defined():
+    hidden, targets = draw_regression(50, 8, seed=0)
+    ridge = HiddenRidge([(hidden, targets)])
+    centred = hidden - hidden.mean(axis=0)
+    for penalty, error in zip(PENALTIES, ridge.validate(), strict=True):
+        alpha = penalty * ridge.unit
+        hat = centred @ np.linalg.solve(centred.T @ centred + alpha * np.eye(8), centred.T)
+        left = targets - targets.mean(axis=0)
+        left = left - hat @ left
+        expected = 50 * np.square(left).sum() / (50 - 1 - np.trace(hat)) ** 2
+        assert error == pytest.approx(expected)
+    # where rows are many, it chooses about as leave-one-out does
+    chosen = RidgeCV(PENALTIES * ridge.unit).fit(hidden, targets).alpha_ / ridge.unit
+    best = PENALTIES[ridge.validate().argmin()]
+    assert best / 10 < chosen < best * 10
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_the_last_layer_is_the_ridge_of_what_the_linear_path_leaves(estimator):
+    X = draw_curved_rows(300)
+    corrected = estimator(2, max_epochs=0, **SMALL).fit(X)
+    linear = estimator(2, init="linear", max_epochs=0, **SMALL).fit(X)
+    assert (corrected.init_, linear.init_) == ("auto", "linear")
+    assert_array_equal(corrected.transform(X), linear.transform(X))
+    assert corrected.score(X) > linear.score(X) + 0.02
+    assert corrected.start_loss_ < linear.start_loss_
+    if estimator is AutoencoderTransformer:
+        model = corrected._model_
+        u = torch.from_numpy((X - X.mean(axis=0)) / corrected.scale_).float()
+        with torch.no_grad():
+            hidden, residual = read_units(model, u, u)
+        layer = corrected.decoder_[1].correction[-1]
+        errors = [
+            np.abs(
+                Ridge(p, solver="svd").fit(hidden, residual).coef_ - layer.weight.detach().numpy()
+            ).max()
+            for p in PENALTIES * np.square(hidden - hidden.mean(axis=0)).mean()
+        ]
+        assert min(errors) < 1e-3
+
+
+def test_with_a_linear_start_the_network_is_pca():
+    X = draw_curved_rows(200)
+    linear = AutoencoderTransformer(2, init="linear", max_epochs=0, random_state=0).fit(X)
+    pca = PCA(2, random_state=0).fit(X)
+    assert_allclose(linear.transform(X), pca.transform(X), atol=1e-4)
+    assert_allclose(linear.reconstruct(X), pca.inverse_transform(pca.transform(X)), atol=1e-4)
+
+
+@draw_fewer(1 / 10)
+@given(st.integers(0, 1000))
+def test_independent_noise_has_no_correction(seed):
+    X = np.random.RandomState(seed).normal(size=(80, 6))
+    fitted = AutoencoderTransformer(2, max_epochs=0, **SMALL).fit(X)
+    assert fitted.init_ == "linear"
+    assert not fitted.decoder_[1].correction[-1].weight.any()
+
+
+def test_repeated_rows_do_not_speak_for_a_correction():
+    rng = np.random.RandomState(0)
+    X, new = rng.normal(size=(100, 30)), rng.normal(size=(400, 30))
+    fitted = AutoencoderTransformer(8, max_epochs=0, random_state=0).fit(np.tile(X, (12, 1)))
+    linear = AutoencoderTransformer(8, init="linear", max_epochs=0).fit(X)
+    assert fitted.score(new) >= linear.score(new) - 0.005
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"hidden_layer_sizes": ()},
+        {"conv_filters": (4,), "image_shape": (1, 2, 5)},
+        {"decoder": lambda n_in, n_out: torch.nn.Linear(n_in, n_out)},
+        {"loss": "binary_cross_entropy"},
+    ],
+    ids=str,
+)
+def test_other_decoders_start_linear(params):
+    X = draw_curved_rows(100)
+    X = (X - X.min()) / (X.max() - X.min())
+    fitted = AutoencoderTransformer(2, max_epochs=0, **SMALL | params).fit(X)
+    assert fitted.init_ == "linear"
+
+
+def test_large_tables_have_a_correction_only_if_nothing_is_trained():
+    X = draw_curved_rows(2500)
+    assert AutoencoderTransformer(2, max_epochs=0, **SMALL).fit(X).init_ == "auto"
+    assert AutoencoderTransformer(2, max_epochs=1, **SMALL).fit(X).init_ == "linear"
+
+
+def test_the_correction_is_kept_where_training_is_no_better():
+    X = draw_curved_rows(150)
+    trained = AutoencoderTransformer(2, max_epochs=1, learning_rate=1e-6, **SMALL).fit(X)
+    untrained = AutoencoderTransformer(2, max_epochs=0, **SMALL).fit(X)
+    assert trained.best_epoch_ == 0
+    assert trained.init_ == "auto"
+    assert_array_equal(trained.reconstruct(X), untrained.reconstruct(X))
