@@ -160,8 +160,8 @@ def read_units(model, targets, inputs):
     -------
     hidden, residual : ndarrays of shapes (n_rows, n_hidden) and (n_rows, n_features), float64
     """
-    unscale, decoder = model.decoder
-    codes = unscale(model.encoder(inputs))
+    decoder = model.decoder[1]
+    codes = model.encoder[0].linear(inputs)  # at the start f is zero
     hidden = decoder.correction[:-1](codes)
     return hidden.double().cpu().numpy(), (targets - decoder.linear(codes)).double().cpu().numpy()
 

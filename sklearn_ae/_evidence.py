@@ -241,15 +241,19 @@ class KeptEpoch:
         The epoch of an earlier training that left this state; 0 for none.
     start_losses : ndarray of shape (n_rows,) or None
         The loss of each new row at the start, to which training returns if no later
-        epoch is clearly better; None where the start is no candidate.
+        epoch is better; None where the start is no candidate.
+    linear_losses : ndarray of shape (n_rows,) or None
+        The loss of each new row without the start's correction: what an epoch must be clearly
+        better than. None if the start has no correction.
     labelings : list of ndarray of shape (n_rows,)
         What groups these rows, each way of it.
     """
 
-    def __init__(self, module, start_epoch, start_losses=None, labelings=()):
+    def __init__(self, module, start_epoch, start_losses=None, linear_losses=None, labelings=()):
         self.module = module
         self.start_epoch = self.epoch = start_epoch
         self.start_losses = start_losses
+        self.linear_losses = start_losses if linear_losses is None else linear_losses
         self.labelings = labelings
         self.start = self.weights = copy_weights(module)
         self.losses, self.loss = None, math.inf
@@ -268,13 +272,16 @@ class KeptEpoch:
 
     def restore(self):
         """Put the chosen weights into the module and return their epoch."""
-        if self.start_losses is not None and not (
-            self.losses is not None
-            and are_clearly_lower(self.losses, self.start_losses, self.labelings)
-        ):
+        if self.start_losses is not None and not self._is_better():
             self.epoch, self.weights = self.start_epoch, self.start
         self.module.load_state_dict(self.weights)
         return self.epoch
+
+    def _is_better(self):
+        """Tell whether the best epoch is better than the start, and clearly than a linear one."""
+        if self.losses is None or not self.loss < self.start_losses.mean():
+            return False
+        return are_clearly_lower(self.losses, self.linear_losses, self.labelings)
 
 
 def copy_weights(module):

@@ -158,6 +158,7 @@ class Plan:
         A float is a share of the variance, for which the start finds the number.
     hidden_layer_sizes : tuple of (float, tuple of int)
         As in `Defaults`; a single pair where the user has set the widths.
+    has_automatic_widths : bool
     has_linear_path : bool
     has_correction : bool
         Whether the start has the correction in closed form.
@@ -181,6 +182,7 @@ class Plan:
     n_features: int
     n_components: int | float
     hidden_layer_sizes: tuple
+    has_automatic_widths: bool
     activation: str
     conv_filters: tuple
     image_shape: tuple | None
@@ -283,7 +285,11 @@ class Plan:
 
     def check_continues(self, earlier):
         """Raise a ValueError if this plan cannot train the network of an earlier one further."""
+        # automatic widths depend on the number of rows; those of the earlier fit stay
+        are_automatic = self.has_automatic_widths and earlier.has_automatic_widths
         for name in NETWORK_CHOICES:
+            if name == "hidden_layer_sizes" and are_automatic:
+                continue
             if getattr(self, name) != getattr(earlier, name):
                 raise ValueError(
                     "The network of the last fit cannot be trained further with another "
@@ -331,6 +337,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
         n_features=n_features,
         n_components=min(32, n_features) if p.n_components is None else p.n_components,
         hidden_layer_sizes=resolve_hidden_layers(p, defaults, estimator_name),
+        has_automatic_widths=isinstance(p.hidden_layer_sizes, str),
         conv_filters=conv_filters,
         image_shape=resolve_image_shape(p, len(conv_filters), n_features),
         output_activation=output_activation,

@@ -309,13 +309,13 @@ class AutoencoderNet(NeuralNet):
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
-        start_losses = None if held_out is None else self._judge_start(trial)
+        start_losses, linear = (None, None) if held_out is None else self._judge_start(trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
             return
         start_losses = start_losses if self.keep_start else None
         labelings = getattr(self.train_split, "labelings", ())
-        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings)
+        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, linear, labelings)
         if self.has_correction:  # a candidate: training learns better features without it
             zero_parameters(trial.list_last_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
@@ -326,18 +326,21 @@ class AutoencoderNet(NeuralNet):
             warn_diverged(len(self.history), self.best_epoch_)
 
     def _judge_start(self, trial):
-        """Return the losses of held-out rows at the start, with the correction only if it helps."""
+        """Return the losses of held-out rows at the start, and without its correction.
+
+        The correction is left out if it does not clearly help.
+        """
         losses = self._compute_validation_losses(trial.held_out)
         if not self.has_correction:
-            return losses
+            return losses, None
         layers = trial.list_last_layers()
         with without_correction(layers):
             linear = self._compute_validation_losses(trial.held_out)
         if are_clearly_lower(losses, linear, self.train_split.labelings):
-            return losses
+            return losses, linear
         self.has_correction = False
         zero_parameters(layers)
-        return linear
+        return linear, None
 
     def _run_epochs(self, epochs, batches, held_out, kept):
         """Run up to `epochs` epochs; return whether the last one diverged."""

@@ -18,9 +18,11 @@ from skorch.callbacks import Callback, Checkpoint
 from torch import distributed, nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import _related_rows
 from sklearn_ae import _start as module
 
 X = load_digits().data[:301] / 16
+GROUPS, HELD_OUT = np.arange(301) // 20, load_digits().data[301:400] / 16
 SPARSE = sparse.csr_array(np.where(X > 0.9, X, 0))
 PARAMS = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (16,)}
 # The last epoch is kept. At PCA the gradients of the encoder are rounding, which Adam would make
@@ -72,6 +74,10 @@ def convolutional(estimator, **params):
 
 CASES = {
     "defaults": AutoencoderTransformer(4, **PARAMS),
+    "cross-fitted": AutoencoderTransformer(4, **TRAINED | {"early_stopping": True}),
+    "a share held out": AutoencoderTransformer(
+        4, validation_fraction=0.1, **TRAINED | {"early_stopping": True}
+    ),
     "textbook": AutoencoderTransformer(4, init="random", early_stopping=False, **PARAMS),
     "share of variance": AutoencoderTransformer(0.8, clip=True, batch_size=32, **TRAINED),
     "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
@@ -124,6 +130,9 @@ def fit_cases():
     fitted["sparse"] = AutoencoderTransformer(4, data_parallel=True, **TRAINED).fit(SPARSE)
     chunks = DenoisingAutoencoder(4, verbose=2, **together).partial_fit(X[:200])
     fitted["chunks"] = pickle.loads(pickle.dumps(chunks)).partial_fit(X[200:])
+    judged = AutoencoderTransformer(4, data_parallel=True, **TRAINED | {"early_stopping": True})
+    fitted["groups"] = copy.deepcopy(judged).fit(X, groups=GROUPS)
+    fitted["held out"] = judged.fit(X, X_val=HELD_OUT)
     frozen = {"encoder": Frozen, "decoder": Frozen, "max_epochs": 0}
     fitted["frozen"] = AutoencoderTransformer(4, **together | frozen).fit(X)
     unalike = {"encoder": Unalike, "init": "random", "max_epochs": 0}
@@ -137,7 +146,8 @@ def fit_cases():
 def rows_read(early_stopping):
     """Return the rows of a table that this rank read in a fit."""
     table = Table(X)
-    how = {"early_stopping": early_stopping, "data_parallel": True}
+    _related_rows.MAX_ROWS = 10  # every rank reads the sample that tells whether to warn
+    how = {"early_stopping": early_stopping, "validation_fraction": 0.1, "data_parallel": True}
     AutoencoderTransformer(4, **how, **PARAMS).fit(table)
     return table.read
 
@@ -151,10 +161,11 @@ def drawn_in_the_start():
     return table.read, autoencoder.net_.iterator_train__generator.get_state().numpy()
 
 
-def error_of(X, **params):
+def error_of(X, arguments=None, **params):
     """Return what a fit raises."""
     try:
-        AutoencoderTransformer(4, data_parallel=True, **params, **PARAMS).fit(X)
+        autoencoder = AutoencoderTransformer(4, data_parallel=True, **params, **PARAMS)
+        autoencoder.fit(X, **arguments or {})
     except Exception as error:
         return repr(error)
 
@@ -172,6 +183,7 @@ def main():
             error_of(X, optimizer=torch.optim.LBFGS),
             error_of(X, encoder=lambda *widths: 1 / 0),
             error_of(X[distributed.get_rank() :][:100]),
+            error_of(X, {"X_val": HELD_OUT[distributed.get_rank() :][:50]}),
         ],
     }
     result["read without seed"], result["generator"] = drawn_in_the_start()

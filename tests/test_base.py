@@ -340,6 +340,7 @@ OUT_OF_RANGE = {
     "encoder": [torch.nn.Linear(2, 2), "Linear"],
     "decoder": [torch.nn.Linear(2, 2), "Linear"],
     "init": ["yes", None, True],
+    "linear_weight": [-1, "a", None],
     "loss": ["mse"],
     "optimizer": [
         "lbfgs",
@@ -386,7 +387,7 @@ def test_every_parameter_has_a_bad_value_in_the_test():
     [
         ({"init": "linear", "code_activation": "relu"}, "code_activation='relu'.*'auto'"),
         ({"init": "linear", "output_activation": "tanh"}, "output_activation='tanh'"),
-        ({"init": "linear", "loss": "binary_cross_entropy"}, "binary_cross_entropy.*False"),
+        ({"init": "linear", "loss": "binary_cross_entropy"}, "binary_cross_entropy.*'random'"),
         ({"loss": "binary_cross_entropy", "output_activation": "tanh"}, "logit.*'identity'"),
         ({"net_params": {"lr": 1}}, "net_params may not set 'lr'.*'learning_rate'"),
         ({"net_params": {"max_epochs": 1}}, "'max_epochs'"),

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fit_on_ranks import CASES, PARAMS, SPARSE, TRAINED, X
+from fit_on_ranks import CASES, GROUPS, HELD_OUT, PARAMS, SPARSE, TRAINED, X
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 pytestmark = pytest.mark.slow  # two processes
 
-FURTHER = ["sparse", "chunks", "frozen", "unalike", "continued"]
+FURTHER = ["groups", "held out", "sparse", "chunks", "frozen", "unalike", "continued"]
 SCRIPT = Path(__file__).with_name("fit_on_ranks.py")
 
 
@@ -83,10 +83,15 @@ DRAW_ALIKE = [
 ]
 
 
-@pytest.mark.parametrize("name", [*DRAW_ALIKE, "sparse"])
+@pytest.mark.parametrize("name", [*DRAW_ALIKE, "groups", "held out", "sparse"])
 def test_two_ranks_do_what_one_process_does(ranks, name):
+    judged = AutoencoderTransformer(4, **TRAINED | {"early_stopping": True})
     if name == "sparse":
         alone = AutoencoderTransformer(4, **TRAINED).fit(SPARSE)
+    elif name == "groups":
+        alone = judged.fit(X, groups=GROUPS)
+    elif name == "held out":
+        alone = judged.fit(X, X_val=HELD_OUT)
     else:
         alone = copy.deepcopy(CASES[name]).fit(X)
     together = ranks[0]["fitted"][name]
@@ -124,7 +129,8 @@ def test_ranks_that_draw_in_the_start_still_divide_the_rows(ranks):
 
 def test_errors_come_from_all_ranks(ranks):
     for rank in ranks:
-        nan, optimizer, factory, unlike = rank["errors"]
+        nan, optimizer, factory, unlike, unlike_held_out = rank["errors"]
+        assert "the same X_val on all ranks" in unlike_held_out
         assert "the same X on all ranks" in unlike
         assert "contains NaN" in nan
         assert "LBFGS" in optimizer

@@ -7,14 +7,12 @@ import pytest
 import skorch.callbacks
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import Subset
 from zoo import BY_HAND, quick, standardize, train_by_hand
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae._batches import Batches, FixedBatches, fetch_ahead
-from sklearn_ae._evidence import KeptEpoch, are_clearly_lower
 from sklearn_ae._losses import LOSSES
 from sklearn_ae._plan import OWN_NET_PARAMS, UNUSED_NET_PARAMS
 from sklearn_ae._training import AutoencoderNet, compute_learning_rates
@@ -162,46 +160,6 @@ def test_weight_decay_draws_the_network_to_the_linear_path(digits):
 
 
 # ------------------------------------------------------------------------ the kept epoch
-
-
-def losses_of(mean, n_rows=200, seed=0):
-    return np.random.RandomState(seed).uniform(0.9, 1.1, size=n_rows) * mean
-
-
-def test_kept_epoch_is_the_best_or_the_start():
-    module = nn.Linear(1, 1)
-    kept = KeptEpoch(module, 0, start_losses=losses_of(1.0))
-    start = module.weight.detach().clone()
-    for epoch, loss in enumerate([0.9, 0.5, 0.8], start=1):
-        with torch.no_grad():
-            module.weight.fill_(epoch)
-        kept.update(epoch, losses_of(loss, seed=epoch))
-    assert kept.restore() == 2
-    assert module.weight.item() == 2
-
-    kept.start_losses = losses_of(0.4)
-    assert kept.restore() == 0
-    assert torch.equal(module.weight, start)
-
-
-def test_clearly_lower_is_a_paired_test():
-    difficulty = np.random.RandomState(0).exponential(size=50)
-    assert are_clearly_lower(0.9 * difficulty, difficulty)  # though the rows differ far more
-    assert not are_clearly_lower(difficulty, difficulty)
-    assert not are_clearly_lower(1.1 * difficulty, difficulty)
-    assert not are_clearly_lower(np.array([0.5]), np.array([1.0]))
-    outlier = difficulty.copy()
-    outlier[0] -= 5  # a lower mean by one row's doing
-    assert not are_clearly_lower(outlier, difficulty)
-
-
-@pytest.mark.parametrize("n_rows", [5, 20, 100])
-def test_chance_is_rarely_taken_for_progress(n_rows):
-    rng = np.random.RandomState(0)
-    found = [
-        are_clearly_lower(rng.normal(size=n_rows), rng.normal(size=n_rows)) for _ in range(5000)
-    ]
-    assert np.mean(found) < 0.003  # the level is 0.001; 5,000 draws
 
 
 def test_best_epoch_has_the_lowest_validation_loss(digits):

@@ -1,0 +1,614 @@
+"""What counts as evidence: equal rows, groups, rows that the user holds out, the test."""
+
+import pickle
+import tempfile
+import warnings
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from zoo import draw_fewer, get_weights, quick
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import _rows as rows_module
+from sklearn_ae._evidence import (
+    MIN_GROUPS_FOR_FOLDS,
+    N_FOLDS,
+    CrossFit,
+    HoldOut,
+    KeptEpoch,
+    are_clearly_lower,
+    check_groups,
+    find_equal_rows,
+    split_rows,
+)
+from sklearn_ae._rows import make_rows
+from sklearn_ae.inspection import code_size_curve
+from sklearn_ae.metrics import reconstruction_r2
+
+BOTH = pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+SEEDS = st.integers(0, 2**32 - 1)
+
+# ------------------------------------------------------------------------- equal rows
+
+
+class Sliced:
+    """A table of which only slices are read."""
+
+    def __init__(self, X):
+        self.X, self.shape, self.dtype, self.ndim = X, X.shape, X.dtype, X.ndim
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        return self.X[index]
+
+
+def memory_map(X):
+    path = Path(tempfile.mkdtemp()) / "X"  # read while the test runs
+    X.tofile(path)
+    return np.memmap(path, dtype=X.dtype, mode="r", shape=X.shape)
+
+
+def store_zeros(X):
+    """Return X as CSR with all its zeros stored."""
+    n_rows, n_columns = X.shape
+    starts = np.arange(n_rows + 1) * n_columns
+    return sparse.csr_array((X.ravel(), np.tile(np.arange(n_columns), n_rows), starts), X.shape)
+
+
+def store_some_zeros(X):
+    """Return X as CSR of which every second row has its zeros stored."""
+    entries = store_zeros(X)
+    keep = (entries.data != 0) | (np.repeat(np.arange(len(X)), X.shape[1]) % 2 == 0)
+    starts = np.concatenate([[0], np.cumsum(keep)])[entries.indptr]
+    return sparse.csr_array((entries.data[keep], entries.indices[keep], starts), X.shape)
+
+
+def store_in_parts(X):
+    """Return X as CSR with every entry stored as two halves."""
+    both = np.concatenate([X / 2, X / 2], axis=1)
+    n_rows, n_columns = X.shape
+    columns = np.tile(np.tile(np.arange(n_columns), 2), n_rows)
+    starts = np.arange(n_rows + 1) * 2 * n_columns
+    return sparse.csr_array((both.ravel(), columns, starts), X.shape)
+
+
+FORMS = {
+    "float64": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "float16": lambda X: X.astype(np.float16),
+    "int64": lambda X: X.astype(np.int64),
+    "int8": lambda X: X.astype(np.int8),
+    "Fortran order": np.asfortranarray,
+    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "tensor": torch.from_numpy,
+    "memory map": memory_map,
+    "rows of a memory map": lambda X: memory_map(np.concatenate([X, X]))[len(X) :],
+    "sliced": Sliced,
+    "sliced, sparse": lambda X: Sliced(sparse.csr_array(X)),
+    "Dask": lambda X: da.from_array(X, chunks=(3, -1)),
+    "CSR": sparse.csr_array,
+    "CSR, float32": lambda X: sparse.csr_array(X.astype(np.float32)),
+    "CSR, zeros": store_zeros,
+    "CSR, some zeros": store_some_zeros,
+    "CSR, in parts": store_in_parts,
+}
+
+SMALL_TABLES = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 20), st.integers(1, 4)),
+    elements=st.sampled_from([-2.0, -0.0, 0.0, 1.0]),
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(X=SMALL_TABLES, part_entries=st.integers(1, 40))
+@draw_fewer(0.5)
+def test_equal_rows_are_those_of_unique(form, X, part_entries):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows_module, "PART_ENTRIES", part_entries)  # equal ones in several parts
+        labels = find_equal_rows(make_rows(FORMS[form](X.copy())))
+    expected = np.unique(X + 0.0, axis=0, return_inverse=True)[1].ravel()
+    assert_array_equal(labels[:, None] == labels, expected[:, None] == expected)
+    _, first = np.unique(labels, return_index=True)  # in the order of the rows
+    assert_array_equal(labels[np.sort(first)], np.arange(len(first)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rows_that_differ_in_the_last_bit_are_not_equal(dtype):
+    X = np.ones((4, 3), dtype=dtype)
+    X[2, 1] = np.nextafter(X[2, 1], dtype(2))
+    assert_array_equal(find_equal_rows(make_rows(X)), [0, 0, 1, 0])
+    assert_array_equal(find_equal_rows(make_rows(sparse.csr_array(X))), [0, 0, 1, 0])
+
+
+# ----------------------------------------------------------------------------- splits
+
+
+@st.composite
+def labelled_rows(draw):
+    """Return labels of equal rows and groups, or None for these."""
+    n_rows = draw(st.integers(2, 120))
+    rng = np.random.default_rng(draw(SEEDS))
+    equal = number(rng.integers(draw(st.integers(1, 2 * n_rows)), size=n_rows))
+    if draw(st.booleans()):
+        return equal, None
+    return equal, number(rng.integers(draw(st.integers(1, n_rows)), size=n_rows))
+
+
+def number(labels):
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def split_or_none(equal, groups, share, seed):
+    """Return a split, or None if there is an error that says what would do."""
+    try:
+        return split_rows(equal, groups, share, np.random.RandomState(seed))
+    except ValueError as error:
+        assert "X_val" in str(error)
+        assert "early_stopping=False" in str(error)
+        return None
+
+
+@given(labelled_rows(), st.none() | st.floats(0.01, 0.9), SEEDS)
+def test_no_group_stands_on_both_sides(labelled, share, seed):
+    equal, groups = labelled
+    n_groups = len(np.unique(equal if groups is None else groups))
+    split = split_or_none(equal, groups, share, seed)
+    if groups is None and n_groups == 1:  # rows of one kind, which no test can judge by
+        assert split is not None
+        return
+    if split is None:  # every group has the same rows, or there is one
+        assert n_groups == 1 or groups is not None
+        return
+    is_folds = isinstance(split, CrossFit)
+    assert is_folds == (share is None and n_groups >= MIN_GROUPS_FOR_FOLDS)
+    pairs = zip(split.train, split.valid, strict=True) if is_folds else [(split.train, split.valid)]
+    for train, valid in pairs:
+        assert min(len(train), len(valid)) > 0
+        assert len(np.unique(np.r_[train, valid])) == len(train) + len(valid)
+        assert not set(equal[train]) & set(equal[valid])
+        if groups is not None:
+            assert not set(groups[train]) & set(groups[valid])
+        else:  # nothing else is left out
+            assert len(train) + len(valid) == len(equal)
+    if is_folds:
+        assert len(pairs := list(split.valid)) == N_FOLDS
+        assert_array_equal(np.sort(np.concatenate(pairs)), np.arange(len(equal)))
+    for labels, all_labels in zip(split.labelings, [groups, equal][groups is None :], strict=True):
+        assert_array_equal(labels, all_labels if is_folds else all_labels[split.valid])
+
+
+@given(st.integers(10, 500), SEEDS)
+def test_folds_are_balanced(n_rows, seed):
+    split = split_rows(np.arange(n_rows), None, None, np.random.RandomState(seed))
+    sizes = list(map(len, split.valid))
+    assert max(sizes) - min(sizes) <= 1
+    groups = number(np.random.RandomState(seed).randint(60, size=n_rows))
+    if len(np.unique(groups)) < MIN_GROUPS_FOR_FOLDS:
+        return
+    split = split_rows(np.arange(n_rows), groups, None, np.random.RandomState(seed))
+    sizes = list(map(len, split.valid))
+    assert max(sizes) - min(sizes) <= np.bincount(groups).max()
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=40), st.floats(0.01, 0.99), SEEDS)
+def test_a_fraction_is_a_share_of_rows(sizes, share, seed):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    equal = np.arange(len(groups))
+    split = split_rows(equal, groups, share, np.random.RandomState(seed))
+    assert isinstance(split, HoldOut)
+    n_wanted = np.clip(round(share * len(groups)), 1, len(groups) - 1)
+    n_held_out = len(split.valid)
+    assert n_held_out <= max(n_wanted, min(sizes))
+    assert len(split.train) == len(groups) - n_held_out > 0
+    if n_wanted >= max(sizes):  # the next group would be too much
+        assert n_held_out > n_wanted - max(sizes)
+    alone = split_rows(equal, None, share, np.random.RandomState(seed))
+    assert len(alone.valid) == n_wanted
+
+
+def test_seeds_draw_different_splits():
+    first, second, third = (
+        split_rows(np.arange(200), None, 0.1, np.random.RandomState(seed)) for seed in (0, 0, 1)
+    )
+    assert_array_equal(first.valid, second.valid)
+    assert not np.array_equal(first.valid, third.valid)
+
+
+def test_rows_of_one_kind_are_split_as_if_they_differed():
+    for share, n_valid in ((0.2, 6), (None, 30)):
+        split = split_rows(np.zeros(30, int), None, share, np.random.RandomState(0))
+        valid = np.concatenate(split.valid) if share is None else split.valid
+        assert len(valid) == n_valid
+
+
+@BOTH
+def test_rows_of_one_kind_are_fitted(estimator):
+    X = np.ones((30, 4))
+    for validation_fraction in ("auto", 0.1):
+        fitted = quick(2, estimator=estimator, validation_fraction=validation_fraction).fit(X)
+        np.testing.assert_allclose(fitted.reconstruct(X), X, rtol=0.02)
+
+
+# ------------------------------------------------------------------------- the test
+
+
+def losses_of(mean, n_rows=200, seed=0):
+    return np.random.RandomState(seed).uniform(0.9, 1.1, size=n_rows) * mean
+
+
+def test_kept_epoch_is_the_best_or_the_start():
+    module = nn.Linear(1, 1)
+    kept = KeptEpoch(module, 0, start_losses=losses_of(1.0))
+    start = module.weight.detach().clone()
+    for epoch, loss in enumerate([0.9, 0.5, 0.8], start=1):
+        with torch.no_grad():
+            module.weight.fill_(epoch)
+        kept.update(epoch, losses_of(loss, seed=epoch))
+    assert kept.restore() == 2
+    assert module.weight.item() == 2
+
+    kept.start_losses = losses_of(0.4)
+    assert kept.restore() == 0
+    assert torch.equal(module.weight, start)
+
+
+def test_clearly_lower_is_a_paired_test():
+    difficulty = np.random.RandomState(0).exponential(size=50)
+    assert are_clearly_lower(0.9 * difficulty, difficulty)  # though the rows differ far more
+    assert not are_clearly_lower(difficulty, difficulty)
+    assert not are_clearly_lower(1.1 * difficulty, difficulty)
+    assert not are_clearly_lower(np.array([0.5]), np.array([1.0]))
+    outlier = difficulty.copy()
+    outlier[0] -= 5  # a lower mean by one row's doing
+    assert not are_clearly_lower(outlier, difficulty)
+
+
+@pytest.mark.parametrize("n_rows", [5, 20, 100])
+def test_chance_is_rarely_taken_for_progress(n_rows):
+    rng = np.random.RandomState(0)
+    found = [
+        are_clearly_lower(rng.normal(size=n_rows), rng.normal(size=n_rows)) for _ in range(5000)
+    ]
+    assert np.mean(found) < 0.003  # the level is 0.001; 5,000 draws
+
+
+@given(SEEDS, st.integers(5, 40), st.integers(2, 12))
+def test_copies_never_make_a_difference_clearer(seed, n_rows, n_copies):
+    rng = np.random.RandomState(seed)
+    losses = rng.exponential(size=n_rows)
+    others = losses * rng.lognormal(0.2, 0.3, size=n_rows)
+    labels = np.repeat(np.arange(n_rows), n_copies)
+    copied = np.repeat(losses, n_copies), np.repeat(others, n_copies)
+    alone = are_clearly_lower(losses, others)
+    assert are_clearly_lower(*copied, [labels]) == alone
+    assert are_clearly_lower(*copied, [np.arange(len(labels)), labels]) <= alone
+    assert are_clearly_lower(*copied) >= alone  # which the labels prevent
+
+
+def test_groups_count_and_not_their_rows():
+    rng = np.random.RandomState(0)
+    gain_of_group = rng.normal(0.1, 1, size=20)
+    groups = np.repeat(np.arange(20), 100)
+    others = np.zeros(2000)
+    losses = -gain_of_group[groups] + 0.01 * rng.normal(size=2000)
+    assert are_clearly_lower(losses, others)
+    assert not are_clearly_lower(losses, others, [groups])
+    assert are_clearly_lower(losses - 3, others, [groups])
+    assert not are_clearly_lower(losses - 3, others, [np.zeros(2000, int)])  # one observation
+
+
+def test_a_gain_of_small_groups_is_none_if_rows_lose():
+    groups = np.r_[np.arange(50), np.full(500, 50)]
+    gain = np.where(groups == 50, -0.5, 1.0)
+    assert not are_clearly_lower(-gain, np.zeros(550), [groups])
+
+
+# ------------------------------------------------------------- fits on dependent rows
+
+
+def make_repeated(rng, noise=0.0):
+    """Return 20 readings of each of 60 things, which thing each is of, and new rows."""
+    things = np.repeat(np.arange(60), 20)
+    readings = rng.normal(size=(60, 30))[things] + noise * rng.normal(size=(1200, 30))
+    return readings, things, rng.normal(size=(400, 30))
+
+
+@BOTH
+@pytest.mark.parametrize("validation_fraction", ["auto", 0.2])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_repeated_rows_are_no_worse_than_pca_on_new_ones(estimator, validation_fraction, noise):
+    X, things, new = make_repeated(np.random.RandomState(0), noise)
+    autoencoder = estimator(
+        8, random_state=0, max_epochs=12, validation_fraction=validation_fraction
+    )
+    autoencoder.fit(X, groups=things if noise else None)
+    start = clone(autoencoder).set_params(max_epochs=0).fit(X)
+    assert autoencoder.score(new) >= start.score(new) - 0.005
+
+
+@BOTH
+def test_rows_held_out_by_the_user_are_those_that_judge(estimator):
+    X, _, new = make_repeated(np.random.RandomState(0))
+    autoencoder = estimator(8, random_state=0, max_epochs=12).fit(X, X_val=new)
+    assert autoencoder.best_epoch_ == 0
+    assert len(autoencoder.validation_loss_curve_) == autoencoder.n_iter_
+    if estimator is AutoencoderTransformer:
+        expected = -autoencoder.score_samples(new).mean()
+        assert autoencoder.best_loss_ == pytest.approx(expected, rel=1e-5)
+
+
+@BOTH
+def test_all_rows_are_trained_on_beside_those_held_out(estimator, digits):
+    X, new = digits[0][:300], digits[1][:100]
+    expected = quick(estimator=estimator, early_stopping=False, max_epochs=3).fit(X)
+    found = quick(estimator=estimator, max_epochs=3).fit(X, X_val=new)
+    np.testing.assert_allclose(found.mean_, X.mean(axis=0))
+    # the corruption of the rows held out is drawn, too
+    rtol = 1e-5 if estimator is AutoencoderTransformer else 5e-3
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=rtol)
+
+
+def test_groups_do_not_matter_beside_rows_held_out(digits):
+    X, new = digits[0][:300], digits[1][:100]
+    plain = quick().fit(X, X_val=new)
+    grouped = quick().fit(X, X_val=new, groups=np.arange(300) % 7)
+    assert_array_equal(get_weights(grouped), get_weights(plain))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        list,
+        lambda groups: [f"subject {label:02}" for label in groups],
+        lambda groups: groups[:, None],
+        lambda groups: 2.5 * groups,
+        lambda groups: np.array([f"{label:03}" for label in groups], dtype=object),
+        lambda groups: pytest.importorskip("pandas").Series(groups, index=groups[::-1]),
+        lambda groups: groups.astype(np.uint8),
+        torch.from_numpy,
+    ],
+)
+def test_labels_of_any_kind(X, convert):
+    groups = np.arange(60) % 12
+    assert_array_equal(check_groups(convert(groups), 60), groups)
+    expected = get_weights(quick(max_epochs=1).fit(X, groups=groups))
+    assert_array_equal(get_weights(quick(max_epochs=1).fit(X, groups=convert(groups))), expected)
+
+
+@pytest.mark.parametrize("convert", [sparse.csr_array, Sliced, memory_map, np.ndarray.tolist])
+def test_held_out_rows_of_any_kind(digits, convert):
+    X, new = digits[0][:200], digits[1][:100]
+    expected = quick(max_epochs=2).fit(X, X_val=new)
+    found = quick(max_epochs=2).fit(X, X_val=convert(new))
+    np.testing.assert_allclose(
+        found.validation_loss_curve_, expected.validation_loss_curve_, rtol=1e-5
+    )
+
+
+# ---------------------------------------------------------------------------- errors
+
+NAN = np.full((60, 10), np.nan)
+ERRORS = {
+    "too few labels": ({"groups": np.arange(59)}, {}, r"one label for each row.*\(60,\).*\(59,\)"),
+    "two labels a row": ({"groups": np.zeros((60, 2))}, {}, "one label for each row"),
+    "one group": ({"groups": np.zeros(60)}, {}, "all rows into one group.*X_val"),
+    "a label that is None": ({"groups": [None, *"ab" * 29, "c"]}, {}, "groups"),
+    "a label that is NaN": ({"groups": np.r_[np.nan, np.arange(59)]}, {}, "groups"),
+    "other columns": ({"X_val": np.zeros((5, 9))}, {}, "X_val .*9 features"),
+    "one row": ({"X_val": np.zeros((1, 10))}, {}, "X_val .*minimum of 2"),
+    "no row": ({"X_val": np.zeros((0, 10))}, {}, "X_val .*minimum of 2"),
+    "NaN": ({"X_val": NAN}, {}, "X_val .*NaN"),
+    "one dimension": ({"X_val": np.zeros(10)}, {}, "X_val .*2D"),
+    "text": ({"X_val": np.full((5, 10), "a")}, {}, "X_val"),
+    "nothing held out": ({"X_val": np.zeros((5, 10))}, {"early_stopping": False}, "early_stopping"),
+    "out of range": (
+        {"X_val": np.full((5, 10), 2.0)},
+        {"loss": "binary_cross_entropy"},
+        r"X_val .*\[0, 1\]",
+    ),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_come_before_training_and_change_nothing(monkeypatch, unit_X, estimator, name):
+    arguments, params, message = ERRORS[name]
+    autoencoder = quick(estimator=estimator, **params)
+    with monkeypatch.context() as patch:
+        patch.setattr(AutoencoderTransformer, "_train", lambda *_: pytest.fail("It trained."))
+        patch.setattr(DenoisingAutoencoder, "_train", lambda *_: pytest.fail("It trained."))
+        with pytest.raises(ValueError, match=f"(?s){message}"):
+            autoencoder.fit(unit_X, **arguments)
+    assert not [attribute for attribute in vars(autoencoder) if attribute.endswith("_")]
+    autoencoder.fit(unit_X)
+    before, codes = pickle.dumps(autoencoder), autoencoder.transform(unit_X)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        autoencoder.fit(unit_X[:, ::-1], **arguments)
+    assert_array_equal(autoencoder.transform(unit_X), codes)
+    assert pickle.dumps(autoencoder) == before
+
+
+def test_a_single_label_is_an_error_as_in_scikit_learn(X):
+    with pytest.raises(TypeError, match="at least 1 dimension"):
+        quick().fit(X, groups=3)
+
+
+def test_names_of_columns_are_checked(X):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(10)])
+    quick(max_epochs=1).fit(frame, X_val=frame[:20] + 0.5)
+    with pytest.raises(ValueError, match=r"(?s)X_val.*feature names"):
+        quick().fit(frame, X_val=frame[frame.columns[::-1]])
+
+
+def test_groups_with_the_same_rows(X):
+    repeated = np.tile(X[:5], (4, 1))  # every group has every row
+    with pytest.raises(ValueError, match=r"All groups have the same rows.*X_val"):
+        quick().fit(repeated, groups=np.repeat(np.arange(4), 5))
+
+
+def test_few_groups_are_held_out_and_not_folded(X):
+    few, enough = np.arange(60) % 9, np.arange(60) % 10
+    curves = [quick().fit(X, groups=groups).validation_loss_curve_ for groups in (few, enough)]
+    assert all(len(curve) == 5 for curve in curves)
+    fold, held_out = (
+        split_rows(np.arange(60), groups, None, np.random.RandomState(0))
+        for groups in (enough, few)
+    )
+    assert isinstance(fold, CrossFit)
+    assert isinstance(held_out, HoldOut)
+
+
+def test_chunks_have_no_groups(X):
+    for arguments in ({"groups": np.arange(60)}, {"X_val": X}):
+        with pytest.raises(TypeError, match="unexpected keyword"):
+            quick().partial_fit(X, **arguments)
+
+
+@BOTH
+def test_nothing_is_asked_of_groups_where_nothing_is_held_out(estimator, X):
+    plain = quick(estimator=estimator, early_stopping=False)
+    expected = get_weights(plain.fit(X))
+    assert_array_equal(get_weights(clone(plain).fit(X, groups=np.zeros(60))), expected)
+
+
+# -------------------------------------------------------------- scikit-learn's routing
+
+
+class Recorder(AutoencoderTransformer):
+    """Records what `fit` is given."""
+
+    seen = []
+
+    def fit(self, X, y=None, *, groups=None, X_val=None):
+        self.seen.append((len(X), groups, None if X_val is None else np.asarray(X_val)))
+        return super().fit(X, y, groups=groups, X_val=X_val)
+
+
+@pytest.fixture
+def seen():
+    Recorder.seen.clear()
+    with config_context(enable_metadata_routing=True):
+        yield Recorder.seen
+
+
+def record(**request):
+    return Recorder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).set_fit_request(
+        **request
+    )
+
+
+def test_groups_pass_through_a_search(X, seen):
+    groups = np.arange(60) % 12
+    pipeline = Pipeline([("scale", StandardScaler()), ("reduce", record(groups=True))])
+    grid = {"reduce__n_components": [1, 2]}
+    # the score of a pipeline without y is an error of scikit-learn's while routing is on
+    search = GridSearchCV(pipeline, grid, cv=GroupKFold(3), scoring=reconstruction_r2)
+    search.fit(X, groups=groups)
+    assert len(seen) == 2 * 3 + 1
+    for n_rows, part, X_val in seen:
+        assert X_val is None
+        assert len(part) == n_rows
+        assert len(set(part)) in (8, 12)
+    assert search.best_estimator_["reduce"].validation_loss_curve_
+
+
+def test_groups_pass_through_cross_validation(X, seen):
+    groups = np.arange(60) % 12
+    found = cross_validate(record(groups=True), X, params={"groups": groups}, cv=GroupKFold(3))
+    assert len(found["test_score"]) == 3
+    assert [len(set(part)) for _, part, _ in seen] == [8] * 3
+    pipeline = make_pipeline(PCA(5), record(groups=True))
+    how = {"cv": GroupKFold(3), "scoring": reconstruction_r2}
+    cross_validate(pipeline, X, params={"groups": groups}, **how)
+    assert [len(set(part)) for _, part, _ in seen] == [8] * 6
+
+
+def test_held_out_rows_are_transformed_by_the_steps_before(X, seen):
+    pipeline = Pipeline(
+        [("scale", StandardScaler()), ("reduce", record(X_val=True))], transform_input=["X_val"]
+    )
+    X_val = X[:20] + 0.5
+    pipeline.fit(X, X_val=X_val)
+    ((n_rows, groups, found),) = seen
+    assert (n_rows, groups) == (60, None)
+    np.testing.assert_allclose(found, pipeline["scale"].transform(X_val))
+
+
+def test_nothing_is_passed_without_being_asked_for(X, seen):
+    with pytest.raises(ValueError, match="set_fit_request"):
+        cross_validate(quick(), X, params={"groups": np.arange(60)}, cv=GroupKFold(3))
+    ignoring = record(groups=False)
+    cross_validate(ignoring, X, params={"groups": np.arange(60)}, cv=GroupKFold(3))
+    assert all(groups is None for _, groups, _ in seen)
+
+
+def test_a_step_takes_groups_without_routing(X):
+    groups = np.arange(60) % 12
+    pipeline = make_pipeline(StandardScaler(), quick())
+    pipeline.fit(X, autoencodertransformer__groups=groups)
+    alone = quick().fit(StandardScaler().fit_transform(X), groups=groups)
+    assert_array_equal(get_weights(pipeline[-1]), get_weights(alone))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_code_size_curve_passes_groups_to_all_that_take_them(X, routing):
+    Recorder.seen.clear()
+    autoencoder = Recorder(hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    reducers = {
+        "alone": autoencoder,
+        "in a pipeline": make_pipeline(StandardScaler(), clone(autoencoder)),
+        "PCA": PCA(),
+    }
+    groups = np.arange(60) % 12
+    with config_context(enable_metadata_routing=routing):
+        code_size_curve(reducers, X, n_components=[2], groups=groups, cv=GroupKFold(3))
+    assert [len(set(part)) for _, part, _ in Recorder.seen] == [8] * 6
+
+
+# --------------------------------------------------------------------- what fits warn of
+
+
+def caught(function):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        function()
+    return found
+
+
+@BOTH
+def test_the_warning_points_at_the_line_of_the_user(estimator):
+    X, things, _ = make_repeated(np.random.RandomState(0), 0.01)
+    autoencoder = quick(estimator=estimator, max_epochs=1)
+    for fit in (lambda: autoencoder.fit(X), lambda: autoencoder.fit(X, X_val=X[:100])):
+        (warning,) = caught(fit)
+        assert warning.category is UserWarning
+        assert warning.filename == __file__
+        assert "groups" in str(warning.message)
+        assert "X_val" in str(warning.message)
+    assert not caught(lambda: autoencoder.fit(X, groups=things))
+
+
+@pytest.mark.parametrize("params", [{"early_stopping": False}, {"max_epochs": 0}])
+def test_where_nothing_decides_nothing_is_warned_of(params):
+    X, _, _ = make_repeated(np.random.RandomState(0), 0.01)
+    quick(**{"max_epochs": 1, **params}).fit(X)
+    quick().partial_fit(X)
