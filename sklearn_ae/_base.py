@@ -122,7 +122,9 @@ class BaseAutoencoder(
             keep_start = continues or plan.has_linear_path
             how = {"keep_start": keep_start, "train_split": split}
             if plan.has_correction and not continues:
-                how["has_correction"] = self._correct_start(rows, split, random_state)
+                corrupt = make_array_corruption(plan, self._model_.units, random_state)
+                data = StandardizedRows(rows, self._model_.units)
+                how["has_correction"] = correct_start(self._model_, data, corrupt, split)
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y)
@@ -196,7 +198,7 @@ class BaseAutoencoder(
 
     def _make_model(self, X, rows, plan, moments, random_state, ranks):
         """Set the untrained model: the start where there is a linear path, else random weights."""
-        units, seed = plan.make_units(moments, rows.dtype), self._get_seed(random_state)
+        units, seed = plan.make_units(moments, rows.dtype), get_pca_seed(self, random_state)
         self._model_ = start_model(
             rows, plan, units, seed, random_state, ranks, type(self).__name__
         )
@@ -212,23 +214,13 @@ class BaseAutoencoder(
 
     def _make_split(self, rows, held_out, groups, random_state, ranks):
         """Return what says which rows judge the training, or None if none do."""
-        model, plan, seed = self._model_, self._plan_, self._get_seed(random_state)
+        model, plan, seed = self._model_, self._plan_, get_pca_seed(self, random_state)
         data, held_out = (
             table if table is None else StandardizedRows(table, model.units)
             for table in (rows, held_out)
         )
         start = partial(start_folds, model, rows, plan, seed, random_state)
         return make_split(data, held_out, groups, plan, random_state, ranks, start)
-
-    def _correct_start(self, rows, split, random_state):
-        """Set the decoder's correction in closed form, and tell whether there is one."""
-        model = self._model_
-        corrupt = make_array_corruption(self._plan_, model.units, random_state)
-        return correct_start(model, StandardizedRows(rows, model.units), corrupt, split)
-
-    def _get_seed(self, random_state):
-        """Return what seeds the PCA of the start; an int does so as it would seed PCA itself."""
-        return self.random_state if isinstance(self.random_state, Integral) else random_state
 
     def _make_net(self, plan, generator, options):
         """Return a skorch net that trains the model."""
@@ -450,3 +442,9 @@ class BaseAutoencoder(
         tags.input_tags.sparse = True
         tags.array_api_support = True
         return tags
+
+
+def get_pca_seed(estimator, random_state):
+    """Return what seeds the PCA of the start; an int does so as it would seed PCA itself."""
+    seed = estimator.random_state
+    return seed if isinstance(seed, Integral) else random_state

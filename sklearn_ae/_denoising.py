@@ -99,7 +99,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         How the weights start. "linear": the linear path is the best linear map, and f and g are
         zero. "auto": the same, or, if that is better, with a correction in closed form: the last
         layer of g is the ridge regression of what the linear path leaves, u - V z, on the random
-        hidden units of g [6]_. It is for dense decoders and tables of at most 2,000 rows and
+        hidden units of g [6]_. It is for dense decoders and tables of at most 600 rows and
         1,000 features, and for larger ones if nothing is trained (``max_epochs=0``). It is kept
         if rows that are new to it show by the test of `early_stopping` that it helps, and no
         epoch is better. If code or output are not linear, "auto" is "random", and "linear" is an

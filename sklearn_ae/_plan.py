@@ -25,7 +25,7 @@ from .corruption import _check_corruption
 MAX_ROWS_FOR_FOLDS = 2_000
 MAX_FEATURES_FOR_FOLDS = 1_000
 
-MAX_ROWS_FOR_SMALL_NETWORKS = 600
+MAX_SMALL_ROWS = 600  # for which networks are small, and start with a correction
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
@@ -326,8 +326,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     output_activation = resolve_output_activation(p)
     has_linear_path = resolve_linear_path(p, output_activation)
     has_correction = has_linear_path and resolve_correction(p, n_samples, n_features)
-    is_small = n_samples <= MAX_ROWS_FOR_SMALL_NETWORKS and n_features <= MAX_FEATURES_FOR_FOLDS
-    defaults = defaults[not (has_linear_path and is_small)]
+    defaults = defaults[not (has_linear_path and is_small(n_samples, n_features))]
     device = resolve_device(p.device, estimator_name)
     check_precision(p.precision, device)
     batch_size = resolve_batch_size(p.batch_size, n_samples, defaults.max_steps)
@@ -464,14 +463,14 @@ def resolve_correction(p, n_samples, n_features):
     has_hidden_units = np.size(p.hidden_layer_sizes) > 0
     is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
     # with many rows, features that are learnt are better than random ones
-    helps = p.max_epochs == 0 or (p.early_stopping and can_fold(n_samples, n_features))
+    helps = p.max_epochs == 0 or (p.early_stopping and is_small(n_samples, n_features))
     has_logits = p.loss == "binary_cross_entropy"
     return p.init == "auto" and is_dense and helps and not has_logits
 
 
-def can_fold(n_samples, n_features):
-    """Tell whether a table is small enough for networks of folds."""
-    return n_samples <= MAX_ROWS_FOR_FOLDS and n_features <= MAX_FEATURES_FOR_FOLDS
+def is_small(n_samples, n_features, max_rows=MAX_SMALL_ROWS):
+    """Tell whether a table is small enough for several small networks."""
+    return n_samples <= max_rows and n_features <= MAX_FEATURES_FOR_FOLDS
 
 
 def resolve_linear_weight(p, defaults, has_linear_path):
@@ -580,7 +579,8 @@ def resolve_validation_fraction(p, n_samples, n_features):
     # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
     # that steps by the value of the loss would mix them
     has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
-    return None if can_fold(n_samples, n_features) and not has_one_network else HELD_OUT
+    can_fold = is_small(n_samples, n_features, MAX_ROWS_FOR_FOLDS) and not has_one_network
+    return None if can_fold else HELD_OUT
 
 
 def needs_closure(optimizer):

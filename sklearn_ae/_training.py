@@ -309,7 +309,7 @@ class AutoencoderNet(NeuralNet):
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
-        start_losses, linear = (None, None) if held_out is None else self._judge_start(trial)
+        start_losses, linear = (None, None) if held_out is None else judge_start(self, trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
             return
@@ -324,23 +324,6 @@ class AutoencoderNet(NeuralNet):
         if diverged:
             self.optimizer_.state.clear()  # its moments are not finite
             warn_diverged(len(self.history), self.best_epoch_)
-
-    def _judge_start(self, trial):
-        """Return the losses of held-out rows at the start, and without its correction.
-
-        The correction is left out if it does not clearly help.
-        """
-        losses = self._compute_validation_losses(trial.held_out)
-        if not self.has_correction:
-            return losses, None
-        layers = trial.list_last_layers()
-        with without_correction(layers):
-            linear = self._compute_validation_losses(trial.held_out)
-        if are_clearly_lower(losses, linear, self.train_split.labelings):
-            return losses, linear
-        self.has_correction = False
-        zero_parameters(layers)
-        return linear, None
 
     def _run_epochs(self, epochs, batches, held_out, kept):
         """Run up to `epochs` epochs; return whether the last one diverged."""
@@ -381,11 +364,11 @@ class AutoencoderNet(NeuralNet):
             self.module_.eval()
             for batch in batches:
                 self._run_step(self.validation_step, batch, "valid")
-        losses = self._compute_validation_losses(batches)
+        losses = self.compute_validation_losses(batches)
         self._record("valid", float(losses.mean()), len(losses))
         return losses
 
-    def _compute_validation_losses(self, batches):
+    def compute_validation_losses(self, batches):
         """Return the losses of all held-out rows, of which each rank computes its share."""
         return batches.arrange(self._compute_row_losses(batches))
 
@@ -567,6 +550,24 @@ class AutoencoderNet(NeuralNet):
     def _record_batch(self, prefix, loss, n_rows):
         self.history.record_batch(f"{prefix}_loss", loss)
         self.history.record_batch(f"{prefix}_batch_size", n_rows)
+
+
+def judge_start(net, trial):
+    """Return the losses of held-out rows at the start, and without its correction, if it has one.
+
+    The correction is left out if it does not clearly help.
+    """
+    losses = net.compute_validation_losses(trial.held_out)
+    if not net.has_correction:
+        return losses, None
+    layers = trial.list_last_layers()
+    with without_correction(layers):
+        linear = net.compute_validation_losses(trial.held_out)
+    if are_clearly_lower(losses, linear, net.train_split.labelings):
+        return losses, linear
+    net.has_correction = False
+    zero_parameters(layers)
+    return linear, None
 
 
 def have_hooks(callbacks, *hooks):

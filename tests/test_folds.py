@@ -17,7 +17,7 @@ from zoo import Perceptron, draw_fewer, get_weights, quick, standardize
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _training as training
-from sklearn_ae._evidence import CrossFit
+from sklearn_ae._evidence import MAX_GROUPS_FOR_FOLDS, MIN_GROUPS_FOR_FOLDS, N_FOLDS, CrossFit
 from sklearn_ae._folds import FoldBatches, LeftOutBatches, Networks
 from sklearn_ae._losses import ReconstructionLoss
 from sklearn_ae._plan import MAX_FEATURES_FOR_FOLDS, MAX_ROWS_FOR_FOLDS
@@ -30,7 +30,7 @@ STACKED = {
     "no hidden layer": {"hidden_layer_sizes": ()},
     "two layers": {"hidden_layer_sizes": (7, 5), "activation": "silu"},
     "cross-entropy": {"loss": "binary_cross_entropy"},
-    "textbook": {"linear_start": False, "activation": "tanh"},
+    "textbook": {"init": "random", "activation": "tanh"},
     "squashed": {"code_activation": "relu", "output_activation": "logistic"},
     "clipped": {"clip": True},
     "absolute error": {"loss": "absolute_error"},
@@ -169,7 +169,7 @@ def test_networks_that_cannot_be_stacked_are_cross_fitted_in_turn(estimator, nam
         fitted = quick(estimator=estimator, **IN_TURN[name], max_epochs=2).fit(X)
     (networks,) = trials
     assert not networks.trains_as_one
-    assert len(networks.models) == 6
+    assert len(networks.models) == N_FOLDS + 1
     assert len(fitted.validation_loss_curve_) == 2
     assert np.isfinite(fitted.transform(X)).all()
 
@@ -246,7 +246,6 @@ ONE_NETWORK = {
     "warm start": {"warm_start": True},
     "callbacks": {"net_params": {"callbacks": [Callback()]}},
     "L-BFGS": {"optimizer": torch.optim.LBFGS, "schedule": "constant", "learning_rate": 0.1},
-    "no epochs": {"max_epochs": 0},
 }
 
 
@@ -255,12 +254,12 @@ def test_small_tables_are_cross_fitted(monkeypatch, X, estimator):
     splits = watch_split(monkeypatch)
     autoencoder = quick(estimator=estimator, max_epochs=1)
     clone(autoencoder).fit(X)
-    clone(autoencoder).fit(X, groups=np.arange(60) % 10)
+    clone(autoencoder).fit(X, groups=np.arange(60) % MIN_GROUPS_FOR_FOLDS)
     clone(autoencoder).set_params(optimizer=torch.optim.RMSprop).fit(X)
     assert [type(split) for split in splits] == [CrossFit] * 3
     del splits[:]
-    clone(autoencoder).fit(X, groups=np.arange(60) % 9)
-    clone(autoencoder).fit(X[:9])
+    clone(autoencoder).fit(X, groups=np.arange(60) % (MIN_GROUPS_FOR_FOLDS - 1))
+    clone(autoencoder).fit(X[: MIN_GROUPS_FOR_FOLDS - 1])
     clone(autoencoder).fit(X, X_val=X + 0.5)
     for params in ONE_NETWORK.values():
         clone(autoencoder).set_params(**params).fit(X)
@@ -270,16 +269,24 @@ def test_small_tables_are_cross_fitted(monkeypatch, X, estimator):
 
 @pytest.mark.parametrize(
     "shape",
-    [(MAX_ROWS_FOR_FOLDS, 2), (MAX_ROWS_FOR_FOLDS + 1, 2), (60, MAX_FEATURES_FOR_FOLDS + 1)],
+    [(MAX_GROUPS_FOR_FOLDS, 2), (MAX_GROUPS_FOR_FOLDS + 1, 2), (60, MAX_FEATURES_FOR_FOLDS + 1)],
 )
 def test_large_tables_have_a_share_held_out(monkeypatch, shape):
     splits = watch_split(monkeypatch)
     X = np.random.RandomState(0).normal(size=shape)
     quick(1, max_epochs=1).fit(X)
-    is_small = shape[0] <= MAX_ROWS_FOR_FOLDS and shape[1] <= MAX_FEATURES_FOR_FOLDS
+    is_small = shape[0] <= MAX_GROUPS_FOR_FOLDS and shape[1] <= MAX_FEATURES_FOR_FOLDS
     assert isinstance(splits[0], CrossFit) == is_small
     if not is_small:
         assert len(splits[0].valid) == round(0.1 * len(X))
+
+
+@pytest.mark.parametrize("n_rows", [MAX_ROWS_FOR_FOLDS, MAX_ROWS_FOR_FOLDS + 1])
+def test_few_groups_of_many_rows_are_cross_fitted(monkeypatch, n_rows):
+    splits = watch_split(monkeypatch)
+    X = np.random.RandomState(0).normal(size=(n_rows, 2))
+    quick(1, max_epochs=1).fit(X, groups=np.arange(n_rows) % 50)
+    assert isinstance(splits[0], CrossFit) == (n_rows <= MAX_ROWS_FOR_FOLDS)
 
 
 # --------------------------------------------------------------------- what is kept
@@ -308,23 +315,24 @@ def test_nothing_of_the_folds_is_left_after_a_fit(estimator, unit_X):
 def test_noise_leaves_the_start_of_all_rows(estimator):
     noise = np.random.RandomState(0).normal(size=(80, 10))
     fitted = quick(estimator=estimator, max_epochs=20).fit(noise)
-    start = clone(fitted).set_params(max_epochs=0).fit(noise)
-    assert fitted.best_epoch_ == 0
+    start = clone(fitted).set_params(init="linear", max_epochs=0).fit(noise)
+    assert (fitted.best_epoch_, fitted.init_) == (0, "linear")
     assert_allclose(fitted.transform(noise), start.transform(noise), atol=1e-5)
 
 
 def test_start_loss_is_that_of_rows_that_pca_has_not_seen(X):
-    seen = -quick(2, max_epochs=0).fit(X).score_samples(X).mean()
-    assert quick(2, max_epochs=1).fit(X).start_loss_ > 1.02 * seen
+    seen = -quick(2, init="linear", max_epochs=0).fit(X).score_samples(X).mean()
+    assert quick(2, init="linear", max_epochs=1).fit(X).start_loss_ > 1.02 * seen
 
 
 def test_a_few_hundred_rows_gain_where_a_tenth_held_out_finds_nothing():
     X = StandardScaler().fit_transform(load_breast_cancer().data)
     new, X = X[:200], X[200:]
     autoencoder = AutoencoderTransformer(2, max_epochs=30, random_state=0)
-    held_out = clone(autoencoder).set_params(validation_fraction=0.1).fit(X).score(new)
-    assert autoencoder.fit(X).best_epoch_
-    assert autoencoder.score(new) > held_out + 0.01
+    how = {"init": "linear", "validation_fraction": 0.1}
+    held_out = clone(autoencoder).set_params(**how).fit(X)
+    assert held_out.best_epoch_ == 0
+    assert autoencoder.fit(X).score(new) > held_out.score(new) + 0.01
 
 
 def test_fits_repeat(unit_X):

@@ -18,6 +18,7 @@ from sklearn_ae._units import Units
 
 
 def untrained(n_components, **params):
+    params = {"init": "auto" if "loss" in params else "linear", **params}
     return AutoencoderTransformer(n_components, max_epochs=0, random_state=0, **params)
 
 
@@ -329,7 +330,7 @@ def test_slope_of_sparse_logits_needs_few_rows(monkeypatch):
         module.Sample, "read_array", lambda *args: read.append(read_array(*args)) or read[-1]
     )
     monkeypatch.setattr(module, "MAX_SPARSE_ENTRIES_FOR_SLOPE", 100 * 400)
-    untrained(3, loss="binary_cross_entropy").fit(X / X.max())
+    untrained(3, loss="binary_cross_entropy", validation_fraction=0.1).fit(X / X.max())
     assert [len(rows) for rows in read] == [100]
 
 

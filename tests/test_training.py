@@ -149,7 +149,7 @@ def test_optimizer_with_a_closure(X):
 
 def test_weight_decay_draws_the_network_to_the_linear_path(digits):
     X_train, _ = digits
-    untrained = quick(max_epochs=0).fit(X_train)
+    untrained = quick(init="linear", max_epochs=0).fit(X_train)
     trained = quick(max_epochs=30, weight_decay=10.0, early_stopping=False, optimizer="adamw").fit(
         X_train
     )
@@ -233,7 +233,7 @@ def test_the_warning_tells_what_is_kept(digits):
         autoencoder = quick(net_params={"callbacks": [Poison()]}).fit(noise)
     assert autoencoder.best_epoch_ == 0
     with pytest.warns(ConvergenceWarning, match=r"in epoch 4; the weights of epoch 3 are kept"):
-        autoencoder = quick(net_params={"callbacks": [Poison()]}).fit(digits[0])
+        autoencoder = quick(init="linear", net_params={"callbacks": [Poison()]}).fit(digits[0])
     assert autoencoder.best_epoch_ == 3
 
 
