@@ -17,8 +17,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback, Checkpoint
 from torch import distributed, nn
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae import _related_rows
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, _related_rows
 from sklearn_ae import _start as module
 
 X = load_digits().data[:301] / 16
