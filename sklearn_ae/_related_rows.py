@@ -30,8 +30,10 @@ MAX_WINDOW_COLUMNS = 256
 MAX_WINDOWS = 64
 MIN_VALUES = 20  # of a column: windows of fewer may be equal by chance
 
-# Of rows with such a sign; of n rows 1.5 / sqrt(n) more, three times its standard deviation.
+# Of rows with such a sign. By chance every third has one, on a curve; of n rows up to 2 / sqrt(n)
+# more: four standard deviations.
 LARGEST_SHARE = 0.4
+CHANCE = 1 / 3
 
 ROUNDING = 1e-6  # of a feature's standard deviation: nearer rows are equal, and one group anyway
 
@@ -86,7 +88,7 @@ def find_copied_rows(rows, held_out):
     share = measure_near_copies(new, first)
     # where many rows of X are equal to others, new ones may be, too
     equal, usual = find_equal(new, first), find_equal(first, first).mean()
-    share = max(share, measure_share(equal, LARGEST_SHARE + usual))
+    share = max(share, measure_share(equal, usual))
     if not share:
         return None
     return (
@@ -127,10 +129,11 @@ def standardize_columns(rows, others):
     return (rows - mean) / deviation, (others - mean) / deviation
 
 
-def measure_share(found, largest=LARGEST_SHARE):
-    """Return the mean of booleans, or 0 if it is not larger than `largest` beyond chance."""
+def measure_share(found, usual=0.0):
+    """Return the mean of booleans, or 0 if it is not beyond chance and what is usual."""
     share = found.mean()
-    return share if share > largest + 1.5 * len(found) ** -0.5 else 0.0
+    largest = max(LARGEST_SHARE, CHANCE + 2 * len(found) ** -0.5)
+    return share if share > usual + largest else 0.0
 
 
 def measure_near_copies(rows, others):
