@@ -28,15 +28,14 @@ MAX_LAG = 16
 MIN_WINDOW_COLUMNS = 4
 MAX_WINDOW_COLUMNS = 256
 MAX_WINDOWS = 64
+MIN_VALUES = 20  # of a column: windows of fewer may be equal by chance
 
-LARGEST_SHARE = 0.4  # of rows with such a sign
+# Of rows with such a sign. By chance every third has one, on a curve; of n rows up to 2 / sqrt(n)
+# more: four standard deviations.
+LARGEST_SHARE = 0.4
+CHANCE = 1 / 3
 
 ROUNDING = 1e-6  # of a feature's standard deviation: nearer rows are equal, and one group anyway
-
-REMEDY = (
-    "The network may then be worse than PCA on new rows while it claims to be better. Pass groups, "
-    "which says what rows belong together, or X_val, rows that are new."
-)
 
 
 def warn_of_related_rows(rows, held_out=None):
@@ -72,7 +71,7 @@ def find_related_rows(rows):
         (measure_windows(first, following), "are near copies of others if moved by some columns"),
     )
     share, sign = max(signs)
-    if share <= LARGEST_SHARE:
+    if not share:
         return None
     return (
         f"Rows held out of X are not new, it seems: {share:.0%} of a sample of its rows {sign}, as "
@@ -88,12 +87,13 @@ def find_copied_rows(rows, held_out):
     first, new = standardize_columns(first, new)
     share = measure_near_copies(new, first)
     # where many rows of X are equal to others, new ones may be, too
-    n_equal, n_usual = count_equal(new, first), count_equal(first, first)
-    if max(share, n_equal - n_usual) <= LARGEST_SHARE:
+    equal, usual = find_equal(new, first), find_equal(first, first).mean()
+    share = max(share, measure_share(equal, usual))
+    if not share:
         return None
     return (
-        f"Rows of X_val are not new, it seems: {max(share, n_equal):.0%} of a sample of them are "
-        "equal to rows of X, or near copies."
+        f"Rows of X_val are not new, it seems: {share:.0%} of a sample of them are equal to rows "
+        "of X, or near copies."
     )
 
 
@@ -129,14 +129,22 @@ def standardize_columns(rows, others):
     return (rows - mean) / deviation, (others - mean) / deviation
 
 
+def measure_share(found, usual=0.0):
+    """Return the mean of booleans, or 0 if it is not beyond chance and what is usual."""
+    share = found.mean()
+    largest = max(LARGEST_SHARE, CHANCE + 2 * len(found) ** -0.5)
+    return share if share > usual + largest else 0.0
+
+
 def measure_near_copies(rows, others):
-    """Return the share of rows with a gap behind their nearest neighbours among others."""
+    """Return the share of different rows with a gap behind their nearest neighbours in others."""
+    rows = np.unique(rows, axis=0)  # equal ones have the same neighbours
     distances = compute_distances(rows, others)
     distances[are_equal(distances, rows)] = np.inf
     n_nearest = min(MAX_NEIGHBOURS, len(others) // 4)
     nearest = np.sort(np.partition(distances, n_nearest, axis=1)[:, : n_nearest + 1], axis=1)
     has_gap = (nearest[:, 1:] > GAP * nearest[:, :-1]) & np.isfinite(nearest[:, 1:])
-    return has_gap.any(axis=1).mean()
+    return measure_share(has_gap.any(axis=1))
 
 
 def measure_order(first, following, positions):
@@ -146,11 +154,16 @@ def measure_order(first, following, positions):
     distances[are_equal(distances, first)] = np.inf
     columns = choose_columns(first)
     steps = np.sqrt(np.square(first[:, columns] - following[:, columns]).sum(axis=1))
-    return (~are_equal(steps, first) & (steps < distances.min(axis=1))).mean()
+    # where all distances are the same, they differ by rounding
+    is_nearest = (1 + ROUNDING) * steps < distances.min(axis=1)
+    return measure_share(~are_equal(steps, first) & is_nearest)
 
 
 def measure_windows(first, following):
     """Return the share of rows that have a near copy if they are moved by some columns."""
+    n_values = [len(np.unique(column)) for column in first[:, :MAX_WINDOW_COLUMNS].T]
+    if np.median(n_values) < MIN_VALUES:
+        return 0.0
     few = first[:: -(-len(first) // MAX_WINDOWS), :MAX_WINDOW_COLUMNS]
     others = np.concatenate([first, following])[:, :MAX_WINDOW_COLUMNS]
     n_columns = few.shape[1]
@@ -161,14 +174,14 @@ def measure_windows(first, following):
         in_order = euclidean_distances(few[:, moved], others[:, kept])
         shuffled = euclidean_distances(few[:, order[moved]], others[:, order[kept]])
         is_window = NEARER_IN_ORDER * in_order.min(axis=1) < shuffled.min(axis=1)
-        largest = max(largest, is_window.mean())
+        largest = max(largest, measure_share(is_window))
     return largest
 
 
-def count_equal(rows, others):
-    """Return the share of rows that are equal to one of others, or to another of themselves."""
+def find_equal(rows, others):
+    """Tell which rows are equal to one of others, or to another of themselves."""
     n_own = int(rows is others)
-    return (are_equal(compute_distances(rows, others), rows).sum(axis=1) > n_own).mean()
+    return are_equal(compute_distances(rows, others), rows).sum(axis=1) > n_own
 
 
 def are_equal(distances, rows):

@@ -173,10 +173,6 @@ INDEPENDENT = {
     ),
     "constant": lambda rng, shape: np.full(shape, 3.5),
     "some constant": lambda rng, shape: rng.normal(size=shape) * (np.arange(shape[1]) % 2),
-    "blobs": lambda rng, shape: make_blobs(*shape, centers=8, random_state=rng)[0],
-    "tight blobs": lambda rng, shape: make_blobs(
-        *shape, centers=4, cluster_std=0.01, random_state=rng
-    )[0],
     "an outlier": lambda rng, shape: np.vstack(
         [rng.normal(size=(shape[0] - 1, shape[1])), np.full((1, shape[1]), 1e6)]
     ),
@@ -206,6 +202,16 @@ def test_rows_of_few_columns_are_not_warned_of(n_columns, seed, n_rows):
     rng = np.random.RandomState(seed)
     assert find(rng.normal(size=(n_rows, n_columns))) is None
     assert find(np.exp(rng.normal(size=(n_rows, n_columns)))) is None
+
+
+@pytest.mark.parametrize("cluster_std", [0.01, 1.0])
+@given(SEEDS, st.integers(1, 30))
+@draw_fewer(0.2)
+def test_large_clusters_are_not_warned_of(cluster_std, seed, n_columns):
+    # small ones are like readings of one thing
+    X, _ = make_blobs(600, n_columns, centers=4, cluster_std=cluster_std, random_state=seed)
+    assert find(X) is None
+    assert find_copied(X[:300], X[300:]) is None
 
 
 @pytest.mark.parametrize("make", [make_s_curve, make_swiss_roll, make_circles])
