@@ -328,7 +328,7 @@ def test_start_loss_is_that_of_rows_that_pca_has_not_seen(X):
 def test_a_few_hundred_rows_gain_where_a_tenth_held_out_finds_nothing():
     X = StandardScaler().fit_transform(load_breast_cancer().data)
     new, X = X[:200], X[200:]
-    autoencoder = AutoencoderTransformer(2, max_epochs=30, random_state=0)
+    autoencoder = AutoencoderTransformer(4, max_epochs=30, random_state=0)
     how = {"init": "linear", "validation_fraction": 0.1}
     held_out = clone(autoencoder).set_params(**how).fit(X)
     assert held_out.best_epoch_ == 0
