@@ -79,8 +79,8 @@ class HiddenRidge:
         inverse = 1 / (self.variance + self.unit * PENALTIES[:, None])
         left = total - (inverse * (2 - self.variance * inverse)) @ explained
         n_free = self.n_rows - 1 - (self.variance * inverse).sum(axis=1)
-        with np.errstate(divide="ignore"):
-            return np.where(n_free > 0, left.clip(0) * self.n_rows / n_free**2, np.inf)
+        n_free[n_free < 0.5] = np.nan  # as many units as rows fit anything
+        return np.nan_to_num(left.clip(0) * self.n_rows / n_free**2, nan=np.inf)
 
 
 def get_last_layer(network):

@@ -162,7 +162,7 @@ def measure_order(first, following, positions):
 def measure_windows(first, following):
     """Return the share of rows that have a near copy if they are moved by some columns."""
     n_values = [len(np.unique(column)) for column in first[:, :MAX_WINDOW_COLUMNS].T]
-    if np.median(n_values) < MIN_VALUES:
+    if min(n_values) < MIN_VALUES:
         return 0.0
     few = first[:: -(-len(first) // MAX_WINDOWS), :MAX_WINDOW_COLUMNS]
     others = np.concatenate([first, following])[:, :MAX_WINDOW_COLUMNS]

@@ -39,6 +39,7 @@ def untrained(n_components, corruption, level=0.5, corruption_range=None, **para
         corruption=corruption,
         corruption_level=level,
         corruption_range=corruption_range,
+        init="linear",
         max_epochs=0,
         random_state=0,
         **params,

@@ -576,24 +576,29 @@ def test_losses(digits):
 @pytest.mark.parametrize(
     ("autoencoder", "start"),
     [
-        (DenoisingAutoencoder(2, corruption_level=0.2, **QUICK), ["linear start, held out"]),
+        (
+            DenoisingAutoencoder(2, corruption_level=0.2, init="linear", **QUICK),
+            ["linear start, held out"],
+        ),
+        (quick(8, max_epochs=0), ["closed form, held out"]),
         (quick(loss="binary_cross_entropy"), ["linear start, held out"]),
         (quick(init="random"), []),
         (quick(early_stopping=False), []),
-        (quick(max_epochs=0), ["PCA, held out"]),
+        (quick(init="linear", max_epochs=0), ["PCA, held out"]),
     ],
 )
 def test_start_of_the_losses(digits, autoencoder, start):
     autoencoder.fit(digits[0][:200] / 16)
     display = LossCurveDisplay.from_estimator(autoencoder)
     labels = [line.get_label() for line in display.ax_.lines]
-    assert [label for label in labels if "start" in label or "PCA" in label] == start
+    names = "start", "PCA", "closed"
+    assert [label for label in labels if any(name in label for name in names)] == start
     assert ("held out" in labels) == autoencoder.early_stopping
 
 
 def test_after_a_warm_start_epoch_0_is_not_the_linear_start(digits):
     autoencoder = quick(8, warm_start=True).fit(digits[0])
-    assert autoencoder.init_ == "auto"
+    assert autoencoder.init_ == "linear"
     autoencoder.fit(digits[0])
     assert autoencoder.init_ is None
     lines = {

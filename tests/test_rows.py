@@ -158,7 +158,7 @@ def test_statistics_of_large_sparse_numbers(monkeypatch):
 def test_what_is_not_finite_is_found_in_every_part(monkeypatch, tmp_path, kind, bad, row):
     monkeypatch.setattr(module, "PART_ENTRIES", 10 * N_FEATURES)
     numbers = NUMBERS.astype(np.float32)
-    fitted = AutoencoderTransformer(2, max_epochs=0).fit(numbers)
+    fitted = AutoencoderTransformer(2, init="linear", max_epochs=0).fit(numbers)
     before = fitted.transform(numbers)
     numbers[row, 3] = bad
     X = TABLES[kind](numbers, tmp_path)
@@ -224,7 +224,7 @@ def test_map_of_a_file_that_was_replaced_is_read(tmp_path):
 
 def test_truncated_map_is_refused(tmp_path):
     numbers = np.arange(4 * mmap.PAGESIZE, dtype=np.float64).reshape(-1, 4)
-    fitted = AutoencoderTransformer(2, max_epochs=0).fit(numbers)
+    fitted = AutoencoderTransformer(2, init="linear", max_epochs=0).fit(numbers)
     codes = fitted.transform(numbers)
     X = mapped(numbers, tmp_path)
     with (tmp_path / "X").open("r+b") as file:

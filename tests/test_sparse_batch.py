@@ -65,7 +65,7 @@ def test_products_are_sparse_where_they_should_be(monkeypatch):
     many = sparse.random_array((100, 20), density=0.5, format="csr", rng=0, dtype=np.float32)
     for X, is_sparse in ((few, True), (many, False), (few.toarray(), False)):
         products.clear()
-        autoencoder = AutoencoderTransformer(2, **QUICK).fit(X)
+        autoencoder = AutoencoderTransformer(2, validation_fraction=0.1, **QUICK).fit(X)
         assert bool(products) == is_sparse
         products.clear()
         autoencoder.transform(X)
