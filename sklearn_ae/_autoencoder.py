@@ -35,7 +35,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none. "auto" is (256, 128) for tables of at most 600 rows and 1,000 features; for larger
+        none. "auto" is (128,) for tables of at most 600 rows and 1,000 features; for larger
         ones (512, 256) for fewer than 8 code units, else (512,).
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
@@ -105,7 +105,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. "auto" is
-        0.3 in `AutoencoderTransformer` for tables of at most 600 rows and 1,000 features, else 0.
+        3 in `AutoencoderTransformer` for tables of at most 600 rows and 1,000 features, else 0.
 
     learning_rate : float, default=0.008
         Learning rate at the peak of the schedule.
@@ -285,7 +285,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(400, 0.3, ((inf, (256, 128)),)),
+        Defaults(400, 3.0, ((inf, (128,)),)),
         Defaults(1200, 0.0, ((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
     )
 

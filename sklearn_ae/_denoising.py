@@ -120,7 +120,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. "auto" is
-        0.3 in `AutoencoderTransformer` for tables of at most 600 rows and 1,000 features, else 0.
+        3 in `AutoencoderTransformer` for tables of at most 600 rows and 1,000 features, else 0.
 
     learning_rate : float, default=0.002
         Learning rate at the peak of the schedule.

@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_array
 from torch.utils.data import Dataset, Subset
 
+from ._random import draw_seed
 from ._related_rows import warn_of_related_rows
 
 # A trained epoch replaces the start where a paired one-sided t-test on rows that are new to the
@@ -188,9 +189,9 @@ def split_rows(equal, groups, share, random_state):
         raise ValueError(f"{what}, so that no rows can be held out that are new. {REMEDY}")
     if share is None and MIN_GROUPS_FOR_FOLDS <= n_groups <= MAX_GROUPS_FOR_FOLDS:
         folds = make_folds(labels, random_state)
-        return CrossFit([find_new_rows(equal, fold) for fold in folds], folds, labelings)
-    held_out = draw_groups(labels, HELD_OUT if share is None else share, random_state)
-    train = find_new_rows(equal, held_out)
+        return CrossFit([drop_rows(equal, fold) for fold in folds], folds, labelings)
+    held_out, rest = draw_groups(labels, HELD_OUT if share is None else share, random_state)
+    train = drop_rows(equal, held_out, rest)
     return HoldOut(train, held_out, [labels[held_out] for labels in labelings])
 
 
@@ -201,28 +202,35 @@ def make_folds(labels, random_state):
 
 
 def draw_groups(labels, share, random_state):
-    """Return the indices of whole groups with about a share of all rows, at least one group."""
+    """Return the indices of whole groups with about a share of all rows, and those of the rest.
+
+    At least one group is drawn. If every row is a group, the draw is that of `ShuffleSplit`.
+    """
     sizes = np.bincount(labels)
-    n_wanted = np.clip(round(share * len(labels)), 1, len(labels) - 1)
-    order = random_state.permutation(len(sizes))
-    order = order[sizes[order] <= n_wanted]
-    chosen = order[: np.searchsorted(np.cumsum(sizes[order]), n_wanted, side="right")]
-    if len(chosen) == 0:
-        chosen = [sizes.argmin()]
-    return np.flatnonzero(np.isin(labels, chosen))
+    n_wanted = min(math.ceil(share * len(labels)), len(labels) - 1)
+    order = np.random.RandomState(draw_seed(random_state)).permutation(len(sizes))
+    fits = sizes[order] <= n_wanted
+    if not fits.any():
+        fits = order == sizes.argmin()
+    order = np.concatenate([order[fits], order[~fits]])
+    n_drawn = np.searchsorted(np.cumsum(sizes[order[: fits.sum()]]), n_wanted, side="right")
+    rows = np.argsort(np.argsort(order)[labels], kind="stable")
+    n_rows = sizes[order[: max(n_drawn, 1)]].sum()
+    return rows[:n_rows], rows[n_rows:]
 
 
-def find_new_rows(equal, held_out):
-    """Return the indices of the rows that are neither held out nor equal to one that is.
+def drop_rows(equal, held_out, rows=None):
+    """Return those of the rows, or of all, that are neither held out nor equal to one that is.
 
     Raises
     ------
     ValueError
         If there are none.
     """
+    rows = np.arange(len(equal)) if rows is None else rows
     seen = np.zeros(equal.max() + 1, dtype=bool)
     seen[equal[held_out]] = True
-    new = np.flatnonzero(~seen[equal])
+    new = rows[~seen[equal[rows]]]
     if len(new) == 0:
         raise ValueError(
             f"All groups have the same rows, so that no rows can be held out that are new. {REMEDY}"
@@ -241,19 +249,15 @@ class KeptEpoch:
         The epoch of an earlier training that left this state; 0 for none.
     start_losses : ndarray of shape (n_rows,) or None
         The loss of each new row at the start, to which training returns if no later
-        epoch is better; None where the start is no candidate.
-    linear_losses : ndarray of shape (n_rows,) or None
-        The loss of each new row without the start's correction: what an epoch must be clearly
-        better than. None if the start has no correction.
+        epoch is clearly better; None where the start is no candidate.
     labelings : list of ndarray of shape (n_rows,)
         What groups these rows, each way of it.
     """
 
-    def __init__(self, module, start_epoch, start_losses=None, linear_losses=None, labelings=()):
+    def __init__(self, module, start_epoch, start_losses=None, labelings=()):
         self.module = module
         self.start_epoch = self.epoch = start_epoch
         self.start_losses = start_losses
-        self.linear_losses = start_losses if linear_losses is None else linear_losses
         self.labelings = labelings
         self.start = self.weights = copy_weights(module)
         self.losses, self.loss = None, math.inf
@@ -272,16 +276,13 @@ class KeptEpoch:
 
     def restore(self):
         """Put the chosen weights into the module and return their epoch."""
-        if self.start_losses is not None and not self._is_better():
+        if self.start_losses is not None and not (
+            self.losses is not None
+            and are_clearly_lower(self.losses, self.start_losses, self.labelings)
+        ):
             self.epoch, self.weights = self.start_epoch, self.start
         self.module.load_state_dict(self.weights)
         return self.epoch
-
-    def _is_better(self):
-        """Tell whether the best epoch is better than the start, and clearly than a linear one."""
-        if self.losses is None or not self.loss < self.start_losses.mean():
-            return False
-        return are_clearly_lower(self.losses, self.linear_losses, self.labelings)
 
 
 def copy_weights(module):

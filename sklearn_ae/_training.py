@@ -309,13 +309,13 @@ class AutoencoderNet(NeuralNet):
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
         self.stop_ = False
-        start_losses, linear = (None, None) if held_out is None else judge_start(self, trial)
+        start_losses = None if held_out is None else judge_start(self, trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
             return
         start_losses = start_losses if self.keep_start else None
         labelings = getattr(self.train_split, "labelings", ())
-        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, linear, labelings)
+        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings)
         if self.has_correction:  # a candidate: training learns better features without it
             zero_parameters(trial.list_last_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
@@ -553,21 +553,18 @@ class AutoencoderNet(NeuralNet):
 
 
 def judge_start(net, trial):
-    """Return the losses of held-out rows at the start, and without its correction, if it has one.
-
-    The correction is left out if it does not clearly help.
-    """
+    """Return the losses of held-out rows at the start, whose correction stays only if it helps."""
     losses = net.compute_validation_losses(trial.held_out)
     if not net.has_correction:
-        return losses, None
+        return losses
     layers = trial.list_last_layers()
     with without_correction(layers):
         linear = net.compute_validation_losses(trial.held_out)
     if are_clearly_lower(losses, linear, net.train_split.labelings):
-        return losses, linear
+        return losses
     net.has_correction = False
     zero_parameters(layers)
-    return linear, None
+    return linear
 
 
 def have_hooks(callbacks, *hooks):

@@ -1,5 +1,6 @@
 """What counts as evidence: equal rows, groups, rows that the user holds out, the test."""
 
+import math
 import pickle
 import tempfile
 import warnings
@@ -213,7 +214,7 @@ def test_a_fraction_is_a_share_of_rows(sizes, share, seed):
     equal = np.arange(len(groups))
     split = split_rows(equal, groups, share, np.random.RandomState(seed))
     assert isinstance(split, HoldOut)
-    n_wanted = np.clip(round(share * len(groups)), 1, len(groups) - 1)
+    n_wanted = min(math.ceil(share * len(groups)), len(groups) - 1)
     n_held_out = len(split.valid)
     assert n_held_out <= max(n_wanted, min(sizes))
     assert len(split.train) == len(groups) - n_held_out > 0
