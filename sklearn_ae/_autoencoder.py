@@ -15,16 +15,17 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     An autoencoder [1]_ encodes each row of X as a code of `n_components` numbers and decodes
     the code to reconstruct the row. This network is the sum of a linear path, which starts as
-    the PCA of X, and a nonlinear correction, which starts at zero. It computes::
+    the PCA of X, and a nonlinear correction. It computes::
 
         input   u = (x - mean_) / scale_
         code    z = scale_ (W u + f(u))
         output  û = V z / scale_ + g(z / scale_),   x̂ = scale_ û + mean_
 
     W and V are matrices; f and g are networks: dense, convolutional or custom. Before the first
-    gradient step, `transform` and `inverse_transform` equal those of
-    `sklearn.decomposition.PCA`. The trained network replaces this start only if its loss on
-    held-out rows is clearly lower. If X is too small to learn from, the result is exactly PCA.
+    gradient step, `transform` equals that of `sklearn.decomposition.PCA`. What goes beyond PCA,
+    the correction in closed form (`init`) and then the trained network, is kept only if its loss
+    on rows that are new to it is clearly lower. If X has nothing to learn, the result is
+    exactly PCA.
 
     Parameters
     ----------
@@ -228,16 +229,17 @@ class AutoencoderTransformer(BaseAutoencoder):
         Epoch whose weights were kept; 0 is the start.
 
     loss_curve_ : list of float
-        Training loss of each epoch, in units of X (for "squared_error": squared units).
+        Training loss of each epoch, in units of X (for "squared_error": squared units). With
+        cross-fitting it is the mean over the networks.
 
     validation_loss_curve_ : list of float or None
-        Loss on the held-out rows after each epoch.
+        Loss on the held-out rows after each epoch. With cross-fitting these are all rows.
 
     start_loss_ : float or None
-        Loss on the held-out rows before the first epoch: for the linear start, that of PCA.
+        Loss on these rows before the first epoch: for the linear start, that of PCA.
 
     best_loss_ : float or None
-        Loss of the kept epoch on the held-out rows, or on the training rows if none are held out.
+        Loss of the kept epoch on these rows, or on the training rows if none are held out.
 
     See Also
     --------

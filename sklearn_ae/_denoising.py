@@ -244,17 +244,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Epoch whose weights were kept; 0 is the start.
 
     loss_curve_ : list of float
-        Training loss of each epoch, in units of X (for "squared_error": squared units).
+        Training loss of each epoch, in units of X (for "squared_error": squared units). With
+        cross-fitting it is the mean over the networks.
 
     validation_loss_curve_ : list of float or None
-        Loss on the held-out rows after each epoch. These rows are corrupted once, for all
-        epochs.
+        Loss on the held-out rows after each epoch. With cross-fitting these are all rows. They
+        are corrupted once, for all epochs.
 
     start_loss_ : float or None
-        Loss on the held-out rows before the first epoch.
+        Loss on these rows before the first epoch.
 
     best_loss_ : float or None
-        Loss of the kept epoch on the held-out rows, or on the training rows if none are held out.
+        Loss of the kept epoch on these rows, or on the training rows if none are held out.
 
     See Also
     --------
