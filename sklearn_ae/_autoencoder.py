@@ -36,8 +36,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none. "auto" is (128,) for tables of at most 600 rows and 1,000 features; for larger
-        ones (512, 256) for fewer than 8 code units, else (512,).
+        none. "auto" is (512, 256) for fewer than 8 code units, else (512,). For tables of at
+        most 1,000 features it is (128,) for up to 600 rows and (256, 128) for up to 2,000.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
         Activation of the hidden layers.
@@ -85,12 +85,12 @@ class AutoencoderTransformer(BaseAutoencoder):
         How the weights start. "linear": the linear path is PCA, and f and g are
         zero. "auto": the same, or, if that is better, with a correction in closed form: the last
         layer of g is the ridge regression of what the linear path leaves, u - V z, on the random
-        hidden units of g [5]_. It is for dense decoders and tables of at most 600 rows and
-        1,000 features, and for larger ones if nothing is trained (``max_epochs=0``). It is kept
-        if rows that are new to it show by the test of `early_stopping` that it helps, and no
-        epoch is better. If code or output are not linear, "auto" is "random", and "linear" is an
-        error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts at
-        slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
+        hidden units of g [5]_. It is for dense decoders and tables that are cross-fitted
+        (`validation_fraction`), and for larger ones if nothing is trained (``max_epochs=0``).
+        It is kept if rows that are new to it show by the test of `early_stopping` that it helps,
+        and no epoch is better. If code or output are not linear, "auto" is "random", and "linear"
+        is an error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts
+        at slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
         autoencoder without linear path, with the initialisation of He et al. [2]_ or Glorot and
         Bengio [3]_, depending on the activation.
 
@@ -106,7 +106,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. "auto" is
-        3 in `AutoencoderTransformer` for tables of at most 600 rows and 1,000 features, else 0.
+        0, except in `AutoencoderTransformer` for tables of at most 1,000 features: 3 for up to 600
+        rows, and 0.1 for up to 2,000.
 
     learning_rate : float, default=0.008
         Learning rate at the peak of the schedule.
@@ -126,9 +127,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         more only if an epoch would otherwise have more than 1,200 steps.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" allows at most 1,200 steps, and 400 for tables of
-        at most 600 rows and 1,000 features: it is that number divided by the number of batches
-        in n_samples, but at least 1 and at most 200. 0 keeps the untrained start.
+        Passes over the training rows. "auto" allows at most 1,200 steps; for tables of at most
+        1,000 features 400 for up to 600 rows, and 800 for up to 2,000. It is that number divided
+        by the number of batches in n_samples, but at least 1 and at most 200. 0 keeps the
+        untrained start.
 
     early_stopping : bool, default=True
         Stop after `n_iter_no_change` epochs without improvement on rows that are new to the
@@ -140,11 +142,11 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. "auto" cross-fits where rows are few, and
-        holds out a tenth otherwise. Few are at most 600 different rows or groups, in tables of at
-        most 2,000 rows and 1,000 features. Cross-fitting trains
+        holds out a tenth otherwise. Few are 6 to 2,000 rows of at most 1,000 features; in
+        `DenoisingAutoencoder` up to 600. Cross-fitting trains
         three networks, each without a third of the rows, side by side with the network of all
         rows, which is the one that is kept: every row is judged by a network that has not seen
-        it. It needs six different rows or groups. With `warm_start`, with callbacks in
+        it. Without a linear path, with fewer than six groups, with `warm_start`, with callbacks in
         `net_params`, with an optimizer that needs the value of the loss, and if `fit` is given
         `X_val`, "auto" does not cross-fit.
 
@@ -287,8 +289,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(400, 3.0, ((inf, (128,)),)),
-        Defaults(1200, 0.0, ((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
+        Defaults(600, 400, ((inf, (128,)),), linear_weight=3.0, cross_fits=True),
+        Defaults(2000, 800, ((inf, (256, 128)),), linear_weight=0.1, cross_fits=True),
+        Defaults(inf, 1200, ((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
     )
 
     def __init__(

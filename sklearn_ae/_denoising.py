@@ -99,12 +99,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         How the weights start. "linear": the linear path is the best linear map, and f and g are
         zero. "auto": the same, or, if that is better, with a correction in closed form: the last
         layer of g is the ridge regression of what the linear path leaves, u - V z, on the random
-        hidden units of g [6]_. It is for dense decoders and tables of at most 600 rows and
-        1,000 features, and for larger ones if nothing is trained (``max_epochs=0``). It is kept
-        if rows that are new to it show by the test of `early_stopping` that it helps, and no
-        epoch is better. If code or output are not linear, "auto" is "random", and "linear" is an
-        error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts at
-        slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
+        hidden units of g [6]_. It is for dense decoders and tables that are cross-fitted
+        (`validation_fraction`), and for larger ones if nothing is trained (``max_epochs=0``).
+        It is kept if rows that are new to it show by the test of `early_stopping` that it helps,
+        and no epoch is better. If code or output are not linear, "auto" is "random", and "linear"
+        is an error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts
+        at slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
         autoencoder without linear path, with the initialisation of He et al. [3]_ or Glorot and
         Bengio [4]_, depending on the activation.
 
@@ -120,7 +120,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. "auto" is
-        3 in `AutoencoderTransformer` for tables of at most 600 rows and 1,000 features, else 0.
+        0, except in `AutoencoderTransformer` for tables of at most 1,000 features: 3 for up to 600
+        rows, and 0.1 for up to 2,000.
 
     learning_rate : float, default=0.002
         Learning rate at the peak of the schedule.
@@ -154,11 +155,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. "auto" cross-fits where rows are few, and
-        holds out a tenth otherwise. Few are at most 600 different rows or groups, in tables of at
-        most 2,000 rows and 1,000 features. Cross-fitting trains
+        holds out a tenth otherwise. Few are 6 to 2,000 rows of at most 1,000 features; in
+        `DenoisingAutoencoder` up to 600. Cross-fitting trains
         three networks, each without a third of the rows, side by side with the network of all
         rows, which is the one that is kept: every row is judged by a network that has not seen
-        it. It needs six different rows or groups. With `warm_start`, with callbacks in
+        it. Without a linear path, with fewer than six groups, with `warm_start`, with callbacks in
         `net_params`, with an optimizer that needs the value of the loss, and if `fit` is given
         `X_val`, "auto" does not cross-fit.
 
@@ -303,8 +304,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(1200, 0.0, ((inf, (256,)),)),
-        Defaults(3600, 0.0, ((inf, (1024,)),)),
+        Defaults(600, 1200, ((inf, (256,)),), cross_fits=True),
+        Defaults(inf, 3600, ((inf, (1024,)),)),
     )
 
     _parameter_constraints: dict = {

@@ -20,12 +20,7 @@ from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
 
-# Tables up to these sizes are cross-fitted, if their rows make so few groups: a share held out
-# would prove little. Of larger ones a share is held out.
-MAX_ROWS_FOR_FOLDS = 2_000
-MAX_FEATURES_FOR_FOLDS = 1_000
-
-MAX_SMALL_ROWS = 600  # for which networks are small, and start with a correction
+MAX_FEATURES_FOR_FOLDS = 1_000  # several networks of more would take too long
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
@@ -135,16 +130,22 @@ class Defaults:
 
     Attributes
     ----------
+    max_rows : float
+        Of the tables that these values are for.
     max_steps : int
         Of the optimizer, with automatic batch size and epochs.
-    linear_weight : float
     hidden_layer_sizes : tuple of (float, tuple of int)
         Widths for codes smaller than a limit, by ascending limits.
+    linear_weight : float
+    cross_fits : bool
+        Whether a share held out would prove too little.
     """
 
+    max_rows: float
     max_steps: int
-    linear_weight: float
     hidden_layer_sizes: tuple
+    linear_weight: float = 0.0
+    cross_fits: bool = False
 
 
 @dataclass(frozen=True)
@@ -306,8 +307,8 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
         For messages.
     params : dict
         Parameters of the estimator, already checked against their constraints.
-    defaults : (Defaults, Defaults)
-        For small tables, where there is a linear path, and for others.
+    defaults : tuple of Defaults
+        By ascending `max_rows`.
     n_samples, n_features : int
 
     Raises
@@ -325,8 +326,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     has_logits = p.loss == "binary_cross_entropy"
     output_activation = resolve_output_activation(p)
     has_linear_path = resolve_linear_path(p, output_activation)
-    has_correction = has_linear_path and resolve_correction(p, n_samples, n_features)
-    defaults = defaults[not (has_linear_path and is_small(n_samples, n_features))]
+    defaults = choose_defaults(defaults, has_linear_path, n_samples, n_features)
     device = resolve_device(p.device, estimator_name)
     check_precision(p.precision, device)
     batch_size = resolve_batch_size(p.batch_size, n_samples, defaults.max_steps)
@@ -341,14 +341,14 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
         image_shape=resolve_image_shape(p, len(conv_filters), n_features),
         output_activation=output_activation,
         has_linear_path=has_linear_path,
-        has_correction=has_correction,
+        has_correction=has_linear_path and resolve_correction(p, defaults),
         has_logits=has_logits,
         standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
         optimizer_options=resolve_optimizer(p, n_samples, has_linear_path, estimator_name),
         linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
         batch_size=batch_size,
         max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
-        validation_fraction=resolve_validation_fraction(p, n_samples, n_features),
+        validation_fraction=resolve_validation_fraction(p, defaults, n_samples),
         device=device,
         corruption=resolve_corruption(p),
     )
@@ -458,19 +458,23 @@ def resolve_linear_path(p, output_activation):
     return p.init != "random" and not obstacles
 
 
-def resolve_correction(p, n_samples, n_features):
+def resolve_correction(p, defaults):
     """Return whether to start with the correction, where there is a linear path."""
     has_hidden_units = np.size(p.hidden_layer_sizes) > 0
     is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
     # with many rows, features that are learnt are better than random ones
-    helps = p.max_epochs == 0 or (p.early_stopping and is_small(n_samples, n_features))
-    has_logits = p.loss == "binary_cross_entropy"
-    return p.init == "auto" and is_dense and helps and not has_logits
+    helps = p.max_epochs == 0 or (p.early_stopping and defaults.cross_fits)
+    return p.init == "auto" and is_dense and helps and p.loss != "binary_cross_entropy"
 
 
-def is_small(n_samples, n_features, max_rows=MAX_SMALL_ROWS):
-    """Tell whether a table is small enough for several small networks."""
-    return n_samples <= max_rows and n_features <= MAX_FEATURES_FOR_FOLDS
+def choose_defaults(defaults, has_linear_path, n_samples, n_features):
+    """Return the `Defaults` for a table.
+
+    Those for few rows are for networks with a linear path, whose start training must beat.
+    """
+    if not has_linear_path or n_features > MAX_FEATURES_FOR_FOLDS:
+        return defaults[-1]
+    return next(values for values in defaults if n_samples <= values.max_rows)
 
 
 def resolve_linear_weight(p, defaults, has_linear_path):
@@ -567,7 +571,7 @@ def resolve_batch_size(batch_size, n_samples, max_steps):
     return batch_size
 
 
-def resolve_validation_fraction(p, n_samples, n_features):
+def resolve_validation_fraction(p, defaults, n_samples):
     """Return the share of rows to hold out, or None for cross-fitting."""
     if p.validation_fraction != "auto":
         if p.early_stopping and round(p.validation_fraction * n_samples) >= n_samples:
@@ -579,8 +583,7 @@ def resolve_validation_fraction(p, n_samples, n_features):
     # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
     # that steps by the value of the loss would mix them
     has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
-    can_fold = is_small(n_samples, n_features, MAX_ROWS_FOR_FOLDS) and not has_one_network
-    return None if can_fold else HELD_OUT
+    return None if defaults.cross_fits and not has_one_network else HELD_OUT
 
 
 def needs_closure(optimizer):

@@ -246,7 +246,7 @@ def test_init(unit_X, params, has_linear_path):
     [
         (2, 64, 200),
         (500, 64, 50),
-        (1000, 64, 75),
+        (1000, 64, 50),
         (10_000, 100, 12),
         (60_000, 200, 4),
         (10**7, 8334, 1),
@@ -592,7 +592,7 @@ def test_partial_fit_learns_from_chunks(digits):
 
 def test_partial_fit_after_fit(digits):
     X_train, _ = digits
-    autoencoder = quick(8).fit(X_train)
+    autoencoder = quick(8, init="linear").fit(X_train)
     fitted = autoencoder.score(X_train)
     autoencoder.partial_fit(X_train)
     assert autoencoder.n_iter_ == 6

@@ -130,7 +130,7 @@ def test_other_decoders_start_linear(params):
 
 
 def test_large_tables_have_a_correction_only_if_nothing_is_trained():
-    X = draw_curved_rows(700)
+    X = draw_curved_rows(2001)
     assert AutoencoderTransformer(2, max_epochs=0, **SMALL).fit(X).init_ == "auto"
     assert AutoencoderTransformer(2, max_epochs=1, **SMALL).fit(X).init_ == "linear"
 

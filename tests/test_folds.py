@@ -18,11 +18,13 @@ from zoo import Perceptron, draw_fewer, get_weights, quick, standardize
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _training as training
-from sklearn_ae._evidence import MAX_GROUPS_FOR_FOLDS, MIN_GROUPS_FOR_FOLDS, N_FOLDS, CrossFit
+from sklearn_ae._evidence import MIN_GROUPS_FOR_FOLDS, N_FOLDS, CrossFit
 from sklearn_ae._folds import FoldBatches, LeftOutBatches, Networks
 from sklearn_ae._losses import ReconstructionLoss
-from sklearn_ae._plan import MAX_FEATURES_FOR_FOLDS, MAX_ROWS_FOR_FOLDS
+from sklearn_ae._plan import MAX_FEATURES_FOR_FOLDS
 from sklearn_ae.corruption import GaussianNoise
+
+MAX_ROWS_FOR_FOLDS = 2000
 
 BOTH = pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 
@@ -270,24 +272,16 @@ def test_small_tables_are_cross_fitted(monkeypatch, X, estimator):
 
 @pytest.mark.parametrize(
     "shape",
-    [(MAX_GROUPS_FOR_FOLDS, 2), (MAX_GROUPS_FOR_FOLDS + 1, 2), (60, MAX_FEATURES_FOR_FOLDS + 1)],
+    [(MAX_ROWS_FOR_FOLDS, 2), (MAX_ROWS_FOR_FOLDS + 1, 2), (60, MAX_FEATURES_FOR_FOLDS + 1)],
 )
 def test_large_tables_have_a_share_held_out(monkeypatch, shape):
     splits = watch_split(monkeypatch)
     X = np.random.RandomState(0).normal(size=shape)
     quick(1, max_epochs=1).fit(X)
-    is_small = shape[0] <= MAX_GROUPS_FOR_FOLDS and shape[1] <= MAX_FEATURES_FOR_FOLDS
+    is_small = shape[0] <= MAX_ROWS_FOR_FOLDS and shape[1] <= MAX_FEATURES_FOR_FOLDS
     assert isinstance(splits[0], CrossFit) == is_small
     if not is_small:
         assert len(splits[0].valid) == math.ceil(0.1 * len(X))
-
-
-@pytest.mark.parametrize("n_rows", [MAX_ROWS_FOR_FOLDS, MAX_ROWS_FOR_FOLDS + 1])
-def test_few_groups_of_many_rows_are_cross_fitted(monkeypatch, n_rows):
-    splits = watch_split(monkeypatch)
-    X = np.random.RandomState(0).normal(size=(n_rows, 2))
-    quick(1, max_epochs=1).fit(X, groups=np.arange(n_rows) % 50)
-    assert isinstance(splits[0], CrossFit) == (n_rows <= MAX_ROWS_FOR_FOLDS)
 
 
 # --------------------------------------------------------------------- what is kept

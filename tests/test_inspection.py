@@ -559,7 +559,7 @@ def test_traversal_of_an_autoencoder(digits):
 
 
 def test_losses(digits):
-    autoencoder = quick(8, max_epochs=6).fit(digits[0])
+    autoencoder = quick(8, init="linear", max_epochs=6).fit(digits[0])
     display = LossCurveDisplay.from_estimator(autoencoder)
     start, training, held_out, best = display.ax_.lines
     assert_array_equal(start.get_ydata(), [autoencoder.start_loss_] * 2)
@@ -598,7 +598,7 @@ def test_start_of_the_losses(digits, autoencoder, start):
 
 def test_after_a_warm_start_epoch_0_is_not_the_linear_start(digits):
     autoencoder = quick(8, warm_start=True).fit(digits[0])
-    assert autoencoder.init_ == "linear"
+    assert autoencoder.init_ == "auto"
     autoencoder.fit(digits[0])
     assert autoencoder.init_ is None
     lines = {
@@ -614,7 +614,7 @@ def test_losses_of_several_in_one_picture(digits):
     _, ax = plt.subplots()
     for name, color in {"first": "red", "second": "blue"}.items():
         display = LossCurveDisplay.from_estimator(
-            quick(8).fit(digits[0]), ax=ax, name=name, color=color
+            quick(8, init="linear").fit(digits[0]), ax=ax, name=name, color=color
         )
     assert display.ax_ is ax
     assert {line.get_label().split(",")[0] for line in ax.lines} == {"first", "second", "PCA"}

@@ -53,7 +53,7 @@ def test_a_warm_start_compares_two_plans():
     ],
 )
 def test_widths_follow_the_code_size_that_the_start_finds(estimator, n_components, widths):
-    plan = plan_of(estimator.set_params(n_components=0.9))
+    plan = plan_of(estimator.set_params(n_components=0.9), 5000)
     assert plan.make_architecture(n_components, None, False).hidden_layer_sizes == widths
     assert plan.hidden_layer_sizes[-1][0] == math.inf
 
