@@ -22,7 +22,7 @@ from sklearn_ae.inspection import LossCurveDisplay
 
 X = load_digits().data
 ours = AutoencoderTransformer(32, random_state=0).fit(X)
-textbook = AutoencoderTransformer(32, linear_start=False, random_state=0).fit(X)
+textbook = AutoencoderTransformer(32, init="random", random_state=0).fit(X)
 
 figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 display = LossCurveDisplay.from_estimator(ours, ax=ax, name="autoencoder")

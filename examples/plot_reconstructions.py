@@ -25,7 +25,7 @@ from sklearn_ae.metrics import reconstruction_r2
 X_train, X_test = train_test_split(load_digits().data, random_state=0)
 reducers = {
     "PCA": PCA(8, random_state=0),
-    "textbook": AutoencoderTransformer(8, linear_start=False, random_state=0),
+    "textbook": AutoencoderTransformer(8, init="random", random_state=0),
     "autoencoder": AutoencoderTransformer(8, clip=True, random_state=0),
 }
 for name, reducer in reducers.items():
