@@ -166,7 +166,7 @@ class BaseAutoencoder(
             X, rows, moments, plan, ranks = self._read_table(X, reset=first)
             lr = plan.learning_rate if plan.schedule == "constant" else plan.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1}
-            how |= {"keep_start": False, "train_split": None}
+            how |= {"keep_start": False, "has_correction": False, "train_split": None}
             if first:
                 random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
                 self._make_model(X, rows, plan, moments, random_state, ranks)

@@ -142,3 +142,12 @@ def test_the_correction_is_kept_where_training_is_no_better():
     assert trained.best_epoch_ == 0
     assert trained.init_ == "auto"
     assert_array_equal(trained.reconstruct(X), untrained.reconstruct(X))
+
+
+def test_later_chunks_keep_the_correction():
+    X = draw_curved_rows(300)
+    autoencoder = AutoencoderTransformer(2, max_epochs=0, **SMALL).fit(X)
+    assert autoencoder.init_ == "auto"
+    before = autoencoder.decoder_[1].correction[-1].weight.detach().clone()
+    autoencoder.set_params(max_epochs="auto", learning_rate=1e-6).partial_fit(X)
+    assert_allclose(autoencoder.decoder_[1].correction[-1].weight.detach(), before, atol=1e-4)
