@@ -168,11 +168,13 @@ def measure_windows(first, following):
     others = np.concatenate([first, following])[:, :MAX_WINDOW_COLUMNS]
     n_columns = few.shape[1]
     order = np.random.RandomState(0).permutation(n_columns)
+    is_itself = are_equal(euclidean_distances(few, others), few)  # smooth rows fit themselves
     largest = 0.0
     for lag in range(1, min(MAX_LAG, n_columns // MIN_WINDOW_COLUMNS) + 1):
         moved, kept = np.arange(lag, n_columns), np.arange(n_columns - lag)
         in_order = euclidean_distances(few[:, moved], others[:, kept])
         shuffled = euclidean_distances(few[:, order[moved]], others[:, order[kept]])
+        in_order[is_itself] = shuffled[is_itself] = np.inf
         is_window = NEARER_IN_ORDER * in_order.min(axis=1) < shuffled.min(axis=1)
         largest = max(largest, measure_share(is_window))
     return largest
