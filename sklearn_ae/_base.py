@@ -114,8 +114,7 @@ class BaseAutoencoder(
             held_out = None if X_val is None else read_held_out(self, X_val, plan, ranks)
             random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
             if continues:
-                self._continue_with(plan, moments)
-                self._plan_ = plan
+                plan = self._plan_ = self._continue_with(plan, moments)
             else:
                 self._make_model(X, rows, plan, moments, random_state, ranks)
             split = self._make_split(rows, held_out, groups, random_state, ranks)
@@ -163,7 +162,7 @@ class BaseAutoencoder(
         warn_of_pairs(X, y)
         first = not self._is_fitted()
         with restore_on_error(self, trains_on=not first):
-            X, rows, moments, plan, ranks = self._read_table(X, reset=first)
+            X, rows, moments, plan, ranks = self._read_table(X, reset=first, is_chunk=True)
             lr = plan.learning_rate if plan.schedule == "constant" else plan.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1}
             how |= {"keep_start": False, "has_correction": False, "train_split": None}
@@ -173,18 +172,18 @@ class BaseAutoencoder(
                 self._net_ = self._make_net(plan, draw_generator(random_state), how)
                 warn_of_few_rows(plan, self.n_components_)
             else:
-                self._continue_with(plan, moments)
-                self._plan_ = plan.keep_net(self._plan_)
+                plan = self._plan_ = self._continue_with(plan, moments).keep_net(self._plan_)
                 corruption = _make_plan_corruption(plan, self._model_.units)
                 change_net(self.net_, plan, corruption, how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y)
         return self
 
-    def _read_table(self, X, reset):
+    def _read_table(self, X, reset, is_chunk=False):
         """Return X, its rows and their moments, the plan, and the processes that fit together."""
         X = check_table(self, X, reset, min_rows=2 if reset else 1)
-        plan = make_plan(type(self).__name__, self.get_params(deep=False), self._defaults, *X.shape)
+        params = self.get_params(deep=False)
+        plan = make_plan(type(self).__name__, params, self._defaults, *X.shape, is_chunk)
         ranks = make_ranks(plan)
         rows = make_rows(X, plan.device, type(self).__name__)
         ranks.check_same("the same X", rows.compute_fingerprint)
@@ -208,9 +207,10 @@ class BaseAutoencoder(
         self.init_ = "linear" if plan.has_linear_path else "random"
 
     def _continue_with(self, plan, moments):
-        """Check that the plan can continue the fitted model, and widen its range by new rows."""
-        plan.check_continues(self._plan_)
+        """Return the plan that continues the fitted model, whose range new rows may widen."""
+        plan = plan.continue_from(self._plan_, self.linear_weight)
         self._model_.units.widen_range(moments)
+        return plan
 
     def _make_split(self, rows, held_out, groups, random_state, ranks):
         """Return what says which rows judge the training, or None if none do."""

@@ -119,7 +119,7 @@ def correct_start(model, data, corrupt, split):
         return correct_folds(model, data, corrupt, split)
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
     index = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home)
-    pairs = (pair_rows(data[part], corrupt) for part in index.split(PART_ROWS))
+    pairs = (pair_rows(model, data[part], corrupt) for part in index.split(PART_ROWS))
     ridge = HiddenRidge(read_units(model, *pair) for pair in pairs)
     errors = ridge.validate()
     if not errors.min() < ridge.total / ridge.n_rows:
@@ -129,8 +129,8 @@ def correct_start(model, data, corrupt, split):
 
 
 def correct_folds(model, data, corrupt, split):
-    """Do as `correct_start`, for the models of all folds with one penalty."""
-    pair = pair_rows(data[:], corrupt)
+    """Correct the models of all folds, and that of all rows, with one common penalty."""
+    pair = pair_rows(model, data[:], corrupt)
     members = zip(split.models, split.offsets.to(pair[0].device), split.train, strict=True)
     ridges, errors, error = [], 0.0, 0.0
     for (fold, offset, train), valid in zip(members, split.valid, strict=True):
@@ -147,9 +147,9 @@ def correct_folds(model, data, corrupt, split):
     return True
 
 
-def pair_rows(u, corrupt):
-    """Return standardised rows and what the network sees of them, as plain tensors."""
-    u = u.as_subclass(torch.Tensor)
+def pair_rows(model, u, corrupt):
+    """Return standardised rows and what the network sees of them, where its weights are."""
+    u = u.as_subclass(torch.Tensor).to(model.encoder[0].linear.weight.device)
     return u, u if corrupt is None else torch.from_numpy(corrupt(u.cpu().numpy())).to(u)
 
 
@@ -175,7 +175,7 @@ def set_correction(model, ridge, penalty):
 
 
 @contextmanager
-def without_correction(layers):
+def remove_for_now(layers):
     """Set the last layers of corrections to zero in the block."""
     parameters = [parameter for layer in layers for parameter in layer.parameters()]
     kept = [parameter.detach().clone() for parameter in parameters]

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,7 +39,7 @@ class HoldOut:
     valid : ndarray of int or Dataset
         Indices of the held-out rows, or these themselves.
     labelings : list of ndarray of shape (n_held_out,)
-        What groups the held-out rows, each way of it.
+        One array of group labels per way of grouping the held-out rows.
     """
 
     train: np.ndarray | None
@@ -63,9 +64,10 @@ class CrossFit:
     Attributes
     ----------
     train, valid : list of ndarray of int
-        For each fold the rows that its network trains on, and those of the fold. All rows are in
-        one fold each.
-    labelings : list of ndarray of shape (n_samples,)
+        For each fold the rows that its network trains on, and those that judge it: the rows of
+        the fold that are not equal to any of the former.
+    labelings : list of ndarray of shape (n_valid,)
+        One array of group labels per way of grouping the rows that judge, in the order of X.
     models : list of Model
         The untrained network of each fold.
     offsets : tensor of shape (n_folds, n_features)
@@ -107,15 +109,19 @@ def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
     """
     if not plan.early_stopping:
         return None
-    decides = plan.max_epochs > 0 or plan.has_correction  # if not, equal rows do not matter
-    if decides and (groups is None or held_out is not None):
-        warn_of_related_rows(data.rows, held_out and held_out.rows)
     judging = (data if held_out is None else held_out).rows
-    equal = np.arange(len(judging))
-    if decides:
+    new = equal = np.arange(len(judging))
+    if plan.max_epochs > 0 or plan.has_correction:  # if not, nothing is decided
         equal = ranks.agree_on(lambda: find_equal_rows(judging))
+        if held_out is not None:
+            new = ranks.agree_on(lambda: find_rows_not_in(judging, data.rows))
+        if len(new) == 0:
+            warn_of_copies("X_val", "rows of X", stacklevel=5)
+        elif groups is None or held_out is not None:
+            warn_of_related_rows(data.rows, held_out and held_out.rows)
     if held_out is not None:
-        return HoldOut(None, held_out, [equal])
+        new = new if len(new) else np.arange(len(judging))
+        return HoldOut(None, Subset(held_out, new), [equal[new]])
     split = split_rows(equal, groups, plan.validation_fraction, random_state)
     if isinstance(split, CrossFit):
         models, offsets = start_folds(split.train)
@@ -131,12 +137,13 @@ def check_groups(groups, n_samples):
     ValueError
         If there is not one label for each row, or if labels cannot be compared.
     """
-    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-    if groups.shape not in ((n_samples,), (n_samples, 1)):
+    shape = np.shape(groups)
+    if shape not in ((n_samples,), (n_samples, 1)):
         raise ValueError(
             "groups must have one label for each row of X: an array of shape "
-            f"({n_samples},). Got one of shape {groups.shape}."
+            f"({n_samples},). Got one of shape {shape}."
         )
+    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
     try:
         return np.unique(groups.ravel(), return_inverse=True)[1]
     except TypeError as error:
@@ -153,6 +160,11 @@ def find_equal_rows(rows):
     numbers = np.empty(len(first), dtype=np.int64)
     numbers[np.argsort(first)] = np.arange(len(first))
     return numbers[labels]
+
+
+def find_rows_not_in(rows, others):
+    """Return the indices of `Rows` that are not equal to any of others."""
+    return np.flatnonzero(~np.isin(rows.compute_hashes(), others.compute_hashes()))
 
 
 def split_rows(equal, groups, share, random_state):
@@ -187,11 +199,28 @@ def split_rows(equal, groups, share, random_state):
         what = "X has a single row" if groups is None else "groups puts all rows into one group"
         raise ValueError(f"{what}, so that no rows can be held out that are new. {REMEDY}")
     if share is None and n_groups >= MIN_GROUPS_FOR_FOLDS:
-        folds = make_folds(labels, random_state)
-        return CrossFit([drop_rows(equal, fold) for fold in folds], folds, labelings)
-    held_out, rest = draw_groups(labels, HELD_OUT if share is None else share, random_state)
-    train = drop_rows(equal, held_out, rest)
-    return HoldOut(train, held_out, [labels[held_out] for labels in labelings])
+        held_out = make_folds(labels, random_state)
+        train = [np.setdiff1d(np.arange(len(labels)), fold) for fold in held_out]
+    else:
+        share = HELD_OUT if share is None else share
+        held_out, train = ([rows] for rows in draw_groups(labels, share, random_state))
+    valid = [keep_new_rows(equal, *pair) for pair in zip(held_out, train, strict=True)]
+    if not all(map(len, valid)):
+        warn_of_copies("groups", "rows of other groups", stacklevel=6)
+        valid = held_out
+    if len(valid) > 1:
+        judging = np.sort(np.concatenate(valid))
+        return CrossFit(train, valid, [labels[judging] for labels in labelings])
+    return HoldOut(train[0], valid[0], [labels[valid[0]] for labels in labelings])
+
+
+def warn_of_copies(where, others, stacklevel):
+    """Warn that all rows to judge by are copies of others; `stacklevel` is that of the caller."""
+    warnings.warn(
+        f"The rows held out by {where} are equal to {others}, so that none of them is new. The "
+        "network may be worse than PCA on new rows while it seems to be better.",
+        stacklevel=stacklevel + 1,
+    )
 
 
 def make_folds(labels, random_state):
@@ -218,23 +247,11 @@ def draw_groups(labels, share, random_state):
     return rows[:n_rows], rows[n_rows:]
 
 
-def drop_rows(equal, held_out, rows=None):
-    """Return those of the rows, or of all, that are neither held out nor equal to one that is.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    rows = np.arange(len(equal)) if rows is None else rows
-    seen = np.zeros(equal.max() + 1, dtype=bool)
-    seen[equal[held_out]] = True
-    new = rows[~seen[equal[rows]]]
-    if len(new) == 0:
-        raise ValueError(
-            f"All groups have the same rows, so that no rows can be held out that are new. {REMEDY}"
-        )
-    return new
+def keep_new_rows(equal, held_out, train):
+    """Return the indices of held-out rows that are not equal to any row to train on."""
+    known = np.zeros(equal.max() + 1, dtype=bool)
+    known[equal[train]] = True
+    return held_out[~known[equal[held_out]]]
 
 
 class KeptEpoch:
@@ -250,14 +267,18 @@ class KeptEpoch:
         The loss of each new row at the start, to which training returns if no later
         epoch is clearly better; None where the start is no candidate.
     labelings : list of ndarray of shape (n_rows,)
-        What groups these rows, each way of it.
+        One array of group labels per way of grouping these rows.
+    measure : callable or None
+        Returns the mean loss of the module on its own training rows, where the losses are those
+        of other networks: it must be lower than at the start, too.
     """
 
-    def __init__(self, module, start_epoch, start_losses=None, labelings=()):
+    def __init__(self, module, start_epoch, start_losses=None, labelings=(), measure=None):
         self.module = module
         self.start_epoch = self.epoch = start_epoch
         self.start_losses = start_losses
         self.labelings = labelings
+        self.measure = measure
         self.start = self.weights = copy_weights(module)
         self.losses, self.loss = None, math.inf
 
@@ -275,13 +296,26 @@ class KeptEpoch:
 
     def restore(self):
         """Put the chosen weights into the module and return their epoch."""
-        if self.start_losses is not None and not (
-            self.losses is not None
-            and are_clearly_lower(self.losses, self.start_losses, self.labelings)
-        ):
+        if self.start_losses is not None and not self._is_better():
             self.epoch, self.weights = self.start_epoch, self.start
         self.module.load_state_dict(self.weights)
         return self.epoch
+
+    def _is_better(self):
+        """Tell whether the best epoch is clearly better than the start."""
+        if self.losses is None:
+            return False
+        if not are_clearly_lower(self.losses, self.start_losses, self.labelings):
+            return False
+        if self.measure is None:
+            return True
+        before, after = map(self._measure_weights, (self.start, self.weights))
+        return after < before
+
+    def _measure_weights(self, weights):
+        """Return the mean loss of the module with some weights on its own training rows."""
+        self.module.load_state_dict(weights)
+        return self.measure()
 
 
 def copy_weights(module):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ._batches import Batch, Batches
+from ._batches import Batch, Batches, FixedBatches
 from ._correction import get_last_layer
 from ._networks import decode_by_parts
 from ._sparse_batch import RowLinear
@@ -141,8 +141,7 @@ class Networks(nn.Module):
 class FoldBatches(Batches):
     """Training batches of several networks, tensors of shape (n_networks, n_rows, n_features).
 
-    Each network has as many rows in an epoch as X has: those that it trains on, and some of them
-    again.
+    Each network has as many rows in an epoch as X has: its training rows, some of them repeated.
 
     Parameters
     ----------
@@ -175,7 +174,7 @@ class FoldBatches(Batches):
 
 
 class LeftOutBatches(Batches):
-    """The rows of each fold, for the network that has not seen them; the same in all epochs.
+    """The rows that judge each fold's network, which has not seen them; the same in all epochs.
 
     Parameters
     ----------
@@ -190,6 +189,7 @@ class LeftOutBatches(Batches):
         self.targets = self.inputs = read_all(dataset)
         if corruption is not None:
             self.inputs = corruption(self.targets, self.noise)
+        self.is_judging = np.isin(np.arange(len(dataset)), torch.cat(folds).numpy())
         n_most = max(map(len, folds))
         # a shorter fold has its first rows again; the last network, of all rows, has any
         padded = [fold[torch.arange(n_most) % len(fold)] for fold in folds]
@@ -200,10 +200,10 @@ class LeftOutBatches(Batches):
             yield Batch(self.inputs[index], self.targets[index], index.shape[1])
 
     def arrange(self, losses):
-        """Return the losses (n_networks, n_most) of the folds' rows in the order of the rows."""
-        arranged = np.empty(len(self.index))
+        """Return the losses (n_networks, n_most) of the folds' rows in the order of X."""
+        arranged = np.full(len(self.index), np.nan)
         arranged[self.folds[:-1].numpy()] = losses[:-1]
-        return arranged
+        return arranged[self.is_judging]
 
 
 def read_all(dataset):
@@ -230,11 +230,17 @@ class CrossFitTrial:
         folds = [torch.from_numpy(rows) for rows in split.valid]
         members = [*map(torch.from_numpy, split.train), torch.arange(len(X))]
         drawing = net.iterator_train__generator, net.iterator_train__corruption
+        self.X, self.drawing = X, drawing
         self.batches = FoldBatches(X, net.batch_size, *drawing, members)
         self.held_out = LeftOutBatches(X, *drawing, folds)
         self.optimizer = net.optimizer_
         args, options = net.get_params_for_optimizer("optimizer", self.network.named_parameters())
         net.optimizer_ = net.optimizer(*args, **options)
+
+    def measure_training_rows(self):
+        """Return the mean loss of the network of all rows on these rows."""
+        batches = FixedBatches(self.X, LEFT_OUT, *self.drawing)
+        return self.net.compute_row_losses(batches, self.net.module_).mean()
 
     def list_last_layers(self):
         """Return the last layers of the decoder's correction, of all networks."""

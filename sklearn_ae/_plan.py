@@ -279,6 +279,18 @@ class Plan:
         check_importable({"optimizer": plan.optimizer})
         return plan
 
+    def continue_from(self, earlier, linear_weight):
+        """Return this plan with an earlier weight of the linear path, if the new one is "auto".
+
+        Raises
+        ------
+        ValueError
+            If this plan cannot train the network of the earlier one further.
+        """
+        self.check_continues(earlier)
+        weight = earlier.linear_weight if linear_weight == "auto" else linear_weight
+        return replace(self, linear_weight=weight)
+
     def keep_net(self, earlier):
         """Return this plan with the choices of an earlier one that its net keeps."""
         names = ("optimizer", "optimizer_options", "batch_size", "verbose", "net_params")
@@ -298,7 +310,7 @@ class Plan:
                 )
 
 
-def make_plan(estimator_name, params, defaults, n_samples, n_features):
+def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=False):
     """Return the plan of a fit.
 
     Parameters
@@ -310,6 +322,8 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     defaults : tuple of Defaults
         By ascending `max_rows`.
     n_samples, n_features : int
+    is_chunk : bool, default=False
+        Whether the rows are a chunk of more.
 
     Raises
     ------
@@ -326,7 +340,8 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features):
     has_logits = p.loss == "binary_cross_entropy"
     output_activation = resolve_output_activation(p)
     has_linear_path = resolve_linear_path(p, output_activation)
-    defaults = choose_defaults(defaults, has_linear_path, n_samples, n_features)
+    can_be_small = has_linear_path and not is_chunk
+    defaults = choose_defaults(defaults, can_be_small, n_samples, n_features)
     device = resolve_device(p.device, estimator_name)
     check_precision(p.precision, device)
     batch_size = resolve_batch_size(p.batch_size, n_samples, defaults.max_steps)
@@ -467,12 +482,12 @@ def resolve_correction(p, defaults):
     return p.init == "auto" and is_dense and helps and p.loss != "binary_cross_entropy"
 
 
-def choose_defaults(defaults, has_linear_path, n_samples, n_features):
+def choose_defaults(defaults, can_be_small, n_samples, n_features):
     """Return the `Defaults` for a table.
 
     Those for few rows are for networks with a linear path, whose start training must beat.
     """
-    if not has_linear_path or n_features > MAX_FEATURES_FOR_FOLDS:
+    if not can_be_small or n_features > MAX_FEATURES_FOR_FOLDS:
         return defaults[-1]
     return next(values for values in defaults if n_samples <= values.max_rows)
 
@@ -583,7 +598,9 @@ def resolve_validation_fraction(p, defaults, n_samples):
     # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
     # that steps by the value of the loss would mix them
     has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
-    return None if defaults.cross_fits and not has_one_network else HELD_OUT
+    # each rank would draw its own numbers within custom networks
+    draws_alone = p.data_parallel and (p.encoder is not None or p.decoder is not None)
+    return None if defaults.cross_fits and not (has_one_network or draws_alone) else HELD_OUT
 
 
 def needs_closure(optimizer):

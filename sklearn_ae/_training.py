@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ._batches import Batch, Batches, FixedBatches, StandardizedRows
-from ._correction import get_last_layer, without_correction, zero_parameters
+from ._correction import get_last_layer, remove_for_now, zero_parameters
 from ._evidence import CrossFit, KeptEpoch, are_clearly_lower
 from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
@@ -156,6 +156,8 @@ class HoldOutTrial:
     held_out : FixedBatches or None
     """
 
+    measure_training_rows = None  # the held-out rows judge the network itself
+
     def __init__(self, net, X):
         train, valid = net.get_split_datasets(X)
         self.network = net.module_
@@ -292,18 +294,16 @@ class AutoencoderNet(NeuralNet):
         try:
             self._run_trial(trial, epochs)
         finally:
-            trial.network.returns_linear = False
             trial.close()
             for name in ("trial_", "parameters_", "rates_", "forward_"):
                 vars(self).pop(name, None)
         return self
 
     def _run_trial(self, trial, epochs):
-        """Train what a trial says, and load the weights to keep."""
+        """Train the networks of a trial, and load the weights to keep."""
         batches, held_out = trial.batches, trial.held_out
         self.watched_ = have_hooks(self.callbacks_, *BATCH_HOOKS)
         self.trial_ = trial
-        trial.network.returns_linear = self.linear_weight > 0
         self.parameters_ = list(trial.network.parameters())
         self.rates_ = None  # for "constant": the optimizer or a callback has the rate
         if self.schedule != "constant":
@@ -315,7 +315,8 @@ class AutoencoderNet(NeuralNet):
             return
         start_losses = start_losses if self.keep_start else None
         labelings = getattr(self.train_split, "labelings", ())
-        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings)
+        measure = trial.measure_training_rows
+        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings, measure)
         if self.has_correction:  # a candidate: training learns better features without it
             zero_parameters(trial.list_last_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
@@ -333,7 +334,7 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_epoch_begin", **data)
             last_batch = self._train_epoch(batches)
             losses = None if held_out is None else self._validate_epoch(held_out)
-            after = self._compute_row_losses([last_batch])
+            after = self.compute_row_losses([last_batch])
             train_loss = self.history[-1]["train_loss"]
             diverged = ranks.is_any(not are_finite(train_loss, after, losses))
             if not diverged:
@@ -370,7 +371,7 @@ class AutoencoderNet(NeuralNet):
 
     def compute_validation_losses(self, batches):
         """Return the losses of all held-out rows, of which each rank computes its share."""
-        return batches.arrange(self._compute_row_losses(batches))
+        return batches.arrange(self.compute_row_losses(batches))
 
     def _run_step(self, step_fn, batch, prefix):
         """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
@@ -392,9 +393,7 @@ class AutoencoderNet(NeuralNet):
             for parameter in self.parameters_:  # as optimizer.zero_grad(), in a tenth of its time
                 parameter.grad = None
             with cast_products(self.device, self.precision):
-                output, linear = self.forward_(batch.inputs), None
-            if self.linear_weight:
-                output, linear = output
+                output, linear = compute_outputs(self, batch.inputs)
             loss = total = self.criterion_(output.float(), batch.targets)
             if linear is not None:
                 total = loss + self.linear_weight * self.criterion_(linear.float(), batch.targets)
@@ -472,12 +471,13 @@ class AutoencoderNet(NeuralNet):
             yield output.to(device)
 
     @torch.no_grad()
-    def _compute_row_losses(self, batches):
+    def compute_row_losses(self, batches, network=None):
         """Return the losses of the rows of batches, the last dimension of a float64 array."""
-        self.trial_.network.eval()
+        network = self.trial_.network if network is None else network
+        network.eval()
         losses = [torch.empty(0, device=self.device)]
         for batch in batches:
-            output = self.trial_.network(batch.inputs)
+            output = network(batch.inputs)
             losses.append(self.criterion_.compute_row_losses(output, batch.targets))
         return torch.cat(losses, dim=-1).double().cpu().numpy()
 
@@ -552,13 +552,24 @@ class AutoencoderNet(NeuralNet):
         self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
 
+def compute_outputs(net, inputs):
+    """Return the outputs of a training step, and those of the linear path if they have a weight."""
+    network = net.trial_.network
+    network.returns_linear = net.linear_weight > 0
+    try:
+        outputs = net.forward_(inputs)
+        return outputs if network.returns_linear else (outputs, None)
+    finally:
+        network.returns_linear = False
+
+
 def judge_start(net, trial):
     """Return the losses of held-out rows at the start, whose correction stays only if it helps."""
     losses = net.compute_validation_losses(trial.held_out)
     if not net.has_correction:
         return losses
     layers = trial.list_last_layers()
-    with without_correction(layers):
+    with remove_for_now(layers):
         linear = net.compute_validation_losses(trial.held_out)
     if are_clearly_lower(losses, linear, net.train_split.labelings):
         return losses

@@ -28,7 +28,6 @@ from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _rows as rows_module
 from sklearn_ae._evidence import (
     MIN_GROUPS_FOR_FOLDS,
-    N_FOLDS,
     CrossFit,
     HoldOut,
     KeptEpoch,
@@ -157,42 +156,34 @@ def number(labels):
     return np.unique(labels, return_inverse=True)[1]
 
 
-def split_or_none(equal, groups, share, seed):
-    """Return a split, or None if there is an error that says what would do."""
-    try:
-        return split_rows(equal, groups, share, np.random.RandomState(seed))
-    except ValueError as error:
-        if "X_val" not in str(error) or "early_stopping=False" not in str(error):
-            raise
-
-
 @given(labelled_rows(), st.none() | st.floats(0.01, 0.9), SEEDS)
 def test_no_group_stands_on_both_sides(labelled, share, seed):
     equal, groups = labelled
-    n_groups = len(np.unique(equal if groups is None else groups))
-    split = split_or_none(equal, groups, share, seed)
-    if groups is None and n_groups == 1:  # rows of one kind, which no test can judge by
-        assert split is not None
+    kinds = equal if groups is None else groups
+    n_groups = len(np.unique(kinds))
+    if n_groups == 1 and groups is not None:
+        with pytest.raises(ValueError, match=r"one group.*X_val.*early_stopping=False"):
+            split_rows(equal, groups, share, np.random.RandomState(seed))
         return
-    if split is None:  # every group has the same rows, or there is one
-        assert n_groups == 1 or groups is not None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        split = split_rows(equal, groups, share, np.random.RandomState(seed))
+    if n_groups == 1:  # rows of one kind, which no test can judge by
         return
     is_folds = isinstance(split, CrossFit)
     assert is_folds == (share is None and n_groups >= MIN_GROUPS_FOR_FOLDS)
     pairs = zip(split.train, split.valid, strict=True) if is_folds else [(split.train, split.valid)]
     for train, valid in pairs:
         assert min(len(train), len(valid)) > 0
-        assert len(np.unique(np.r_[train, valid])) == len(train) + len(valid)
-        assert not set(equal[train]) & set(equal[valid])
-        if groups is not None:
-            assert not set(groups[train]) & set(groups[valid])
-        else:  # nothing else is left out
-            assert len(train) + len(valid) == len(equal)
-    if is_folds:
-        assert len(split.valid) == N_FOLDS
-        assert_array_equal(np.sort(np.concatenate(split.valid)), np.arange(len(equal)))
+        assert not set(kinds[train]) & set(kinds[valid])
+        assert caught or not set(equal[train]) & set(equal[valid])
+        left_out = np.setdiff1d(np.arange(len(equal)), np.r_[train, valid])
+        assert set(equal[left_out]) <= set(equal[train])  # they judge nothing, for they are known
+        assert groups is not None or len(left_out) == 0
+    judging = np.sort(np.concatenate(split.valid)) if is_folds else split.valid
+    assert len(np.unique(judging)) == len(judging)
     for labels, all_labels in zip(split.labelings, [groups, equal][groups is None :], strict=True):
-        assert_array_equal(labels, all_labels if is_folds else all_labels[split.valid])
+        assert_array_equal(labels, all_labels[judging])
 
 
 @given(st.integers(10, 500), SEEDS)
@@ -447,9 +438,10 @@ def test_errors_come_before_training_and_change_nothing(monkeypatch, unit_X, est
     assert pickle.dumps(autoencoder) == before
 
 
-def test_a_single_label_is_an_error_as_in_scikit_learn(X):
-    with pytest.raises(TypeError, match="at least 1 dimension"):
-        quick().fit(X, groups=3)
+@pytest.mark.parametrize("groups", [3, "abc", []])
+def test_a_single_label_is_an_error(X, groups):
+    with pytest.raises(ValueError, match="one label for each row"):
+        quick().fit(X, groups=groups)
 
 
 def test_names_of_columns_are_checked(X):
@@ -462,8 +454,27 @@ def test_names_of_columns_are_checked(X):
 
 def test_groups_with_the_same_rows(X):
     repeated = np.tile(X[:5], (4, 1))  # every group has every row
-    with pytest.raises(ValueError, match=r"All groups have the same rows.*X_val"):
+    with pytest.warns(UserWarning, match="equal to rows of other groups") as caught:
         quick().fit(repeated, groups=np.repeat(np.arange(4), 5))
+    assert caught[0].filename == __file__
+
+
+def test_copies_in_other_groups_cost_no_rows_to_train_on():
+    kinds = np.random.RandomState(0).randint(20, size=3000)  # of which each group has many
+    kinds[-60:] = np.arange(20, 80)
+    split = split_rows(kinds, np.arange(3000) // 5, 0.1, np.random.RandomState(0))
+    assert len(split.train) == 2700
+    assert 0 < len(split.valid) < 20
+
+
+def test_copies_of_training_rows_judge_nothing(digits):
+    X, new = digits[0][:300], digits[1][:100]
+    plain = quick().fit(X, X_val=new)
+    mixed = quick().fit(X, X_val=np.vstack([new, X[:40]]))
+    assert mixed.start_loss_ == pytest.approx(plain.start_loss_)
+    with pytest.warns(UserWarning, match="equal to rows of X") as caught:
+        quick().fit(X, X_val=X[::2])
+    assert caught[0].filename == __file__
 
 
 def test_few_groups_are_held_out_and_not_folded(X):
@@ -603,7 +614,6 @@ def test_the_warning_points_at_the_line_of_the_user(estimator):
         (warning,) = caught(fit)
         assert warning.category is UserWarning
         assert warning.filename == __file__
-        assert "groups" in str(warning.message)
         assert "X_val" in str(warning.message)
     assert not caught(lambda: autoencoder.fit(X, groups=things))
 
