@@ -35,9 +35,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         min(32, n_features). May exceed n_features.
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
-        Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none. "auto" is (512, 256) for fewer than 8 code units, else (512,). For tables of at
-        most 1,000 features it is (128,) for up to 600 rows and (256, 128) for up to 2,000.
+        Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
+        "auto" is (512, 256) for fewer than 8 code units, else (512,). For tables of at most 1,000
+        features, and with the linear path, it is (128,) for up to 600 rows and (256, 128) for up to
+        2,000.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
         Activation of the hidden layers.
@@ -82,17 +83,18 @@ class AutoencoderTransformer(BaseAutoencoder):
         it returns logits.
 
     init : {"auto", "linear", "random"}, default="auto"
-        How the weights start. "linear": the linear path is PCA, and f and g are
-        zero. "auto": the same, or, if that is better, with a correction in closed form: the last
-        layer of g is the ridge regression of what the linear path leaves, u - V z, on the random
-        hidden units of g [5]_. It is for dense decoders and tables that are cross-fitted
-        (`validation_fraction`), and for larger ones if nothing is trained (``max_epochs=0``).
-        It is kept if rows that are new to it show by the test of `early_stopping` that it helps,
-        and no epoch is better. If code or output are not linear, "auto" is "random", and "linear"
-        is an error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts
-        at slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
-        autoencoder without linear path, with the initialisation of He et al. [2]_ or Glorot and
-        Bengio [3]_, depending on the activation.
+        How the weights start. "linear": the linear path is PCA, and f and g are zero. "auto": the
+        same, or, if that is better, with a correction in closed form: the last layer of g is the
+        ridge regression of what the linear path leaves, u - V z, on the random hidden units of g
+        [5]_. It is for dense decoders and tables that are cross-fitted (`validation_fraction`), and
+        for larger ones if nothing is trained (``max_epochs=0``). It is kept if rows that are new to
+        it show by the test of `early_stopping` that it helps, and no epoch is better. With
+        ``early_stopping=False`` there is no such test and no correction, unless nothing is trained.
+        If code or output are not linear, "auto" is "random", and "linear" is an error. For
+        "binary_cross_entropy" the linear path computes logits, and "auto" starts at slope · (x̂ -
+        ½), with the slope that minimises the cross-entropy. "random": a textbook autoencoder
+        without linear path, with the initialisation of He et al. [2]_ or Glorot and Bengio [3]_,
+        depending on the activation.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             default="squared_error"
@@ -105,9 +107,9 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
-        the code readable for linear models, and reconstructions are a little worse. "auto" is
-        0, except in `AutoencoderTransformer` for tables of at most 1,000 features: 3 for up to 600
-        rows, and 0.1 for up to 2,000.
+        the code readable for linear models, and reconstructions are a little worse. Without a
+        linear path it has no effect. "auto" is 0, except in `AutoencoderTransformer` for tables of
+        at most 1,000 features: 3 for up to 600 rows, and 0.1 for up to 2,000.
 
     learning_rate : float, default=0.008
         Learning rate at the peak of the schedule.
@@ -127,9 +129,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         more only if an epoch would otherwise have more than 1,200 steps.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" allows at most 1,200 steps; for tables of at most
-        1,000 features 400 for up to 600 rows, and 800 for up to 2,000. It is that number divided
-        by the number of batches in n_samples, but at least 1 and at most 200. 0 keeps the
+        Passes over the training rows. "auto" allows at most 1,200 steps; with the small networks of
+        `hidden_layer_sizes` 400 for up to 600 rows, and 800 for up to 2,000. It is that number
+        divided by the number of batches in n_samples, but at least 1 and at most 200. 0 keeps the
         untrained start.
 
     early_stopping : bool, default=True
@@ -143,12 +145,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. "auto" cross-fits where rows are few, and
         holds out a tenth otherwise. Few are 6 to 2,000 rows of at most 1,000 features; in
-        `DenoisingAutoencoder` up to 600. Cross-fitting trains
-        three networks, each without a third of the rows, side by side with the network of all
-        rows, which is the one that is kept: every row is judged by a network that has not seen
-        it. Without a linear path, with fewer than six groups, with `warm_start`, with callbacks in
-        `net_params`, with an optimizer that needs the value of the loss, and if `fit` is given
-        `X_val`, "auto" does not cross-fit.
+        `DenoisingAutoencoder` up to 600. Cross-fitting trains three networks, each without a third
+        of the rows, side by side with the network of all rows, which is the one that is kept: every
+        row is judged by a network that has not seen it. Without a linear path, with fewer than six
+        groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that needs the
+        value of the loss, and if `fit` is given `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.
@@ -238,7 +239,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Loss on the held-out rows after each epoch. With cross-fitting these are all rows.
 
     start_loss_ : float or None
-        Loss on these rows before the first epoch: for the linear start, that of PCA.
+        Loss on these rows before the first epoch: that of PCA if `init_` is "linear".
 
     best_loss_ : float or None
         Loss of the kept epoch on these rows, or on the training rows if none are held out.

@@ -50,8 +50,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         values in [0, 1].
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
-        Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for
-        none. "auto" is (1024,).
+        Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
+        "auto" is (1024,), or (256,) for tables of at most 600 rows and 1,000 features.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -100,13 +100,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
         zero. "auto": the same, or, if that is better, with a correction in closed form: the last
         layer of g is the ridge regression of what the linear path leaves, u - V z, on the random
         hidden units of g [6]_. It is for dense decoders and tables that are cross-fitted
-        (`validation_fraction`), and for larger ones if nothing is trained (``max_epochs=0``).
-        It is kept if rows that are new to it show by the test of `early_stopping` that it helps,
-        and no epoch is better. If code or output are not linear, "auto" is "random", and "linear"
-        is an error. For "binary_cross_entropy" the linear path computes logits, and "auto" starts
-        at slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a textbook
-        autoencoder without linear path, with the initialisation of He et al. [3]_ or Glorot and
-        Bengio [4]_, depending on the activation.
+        (`validation_fraction`), and for larger ones if nothing is trained (``max_epochs=0``). It is
+        kept if rows that are new to it show by the test of `early_stopping` that it helps, and no
+        epoch is better. With ``early_stopping=False`` there is no such test and no correction,
+        unless nothing is trained. If code or output are not linear, "auto" is "random", and
+        "linear" is an error. For "binary_cross_entropy" the linear path computes logits, and "auto"
+        starts at slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a
+        textbook autoencoder without linear path, with the initialisation of He et al. [3]_ or
+        Glorot and Bengio [4]_, depending on the activation.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             default="squared_error"
@@ -119,9 +120,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
-        the code readable for linear models, and reconstructions are a little worse. "auto" is
-        0, except in `AutoencoderTransformer` for tables of at most 1,000 features: 3 for up to 600
-        rows, and 0.1 for up to 2,000.
+        the code readable for linear models, and reconstructions are a little worse. Without a
+        linear path it has no effect. "auto" is 0, except in `AutoencoderTransformer` for tables of
+        at most 1,000 features: 3 for up to 600 rows, and 0.1 for up to 2,000.
 
     learning_rate : float, default=0.002
         Learning rate at the peak of the schedule.
@@ -141,9 +142,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         more only if an epoch would otherwise have more than 3,600 steps.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" allows at most 3,600 steps: it is 3,600 divided
-        by the number of batches in n_samples, but at least 1 and at most 200. 0 keeps the
-        untrained start.
+        Passes over the training rows. "auto" allows at most 3,600 steps, or 1,200 for tables of at
+        most 600 rows and 1,000 features. It is that number divided by the number of batches in
+        n_samples, but at least 1 and at most 200. 0 keeps the untrained start.
 
     early_stopping : bool, default=True
         Stop after `n_iter_no_change` epochs without improvement on rows that are new to the
@@ -156,12 +157,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. "auto" cross-fits where rows are few, and
         holds out a tenth otherwise. Few are 6 to 2,000 rows of at most 1,000 features; in
-        `DenoisingAutoencoder` up to 600. Cross-fitting trains
-        three networks, each without a third of the rows, side by side with the network of all
-        rows, which is the one that is kept: every row is judged by a network that has not seen
-        it. Without a linear path, with fewer than six groups, with `warm_start`, with callbacks in
-        `net_params`, with an optimizer that needs the value of the loss, and if `fit` is given
-        `X_val`, "auto" does not cross-fit.
+        `DenoisingAutoencoder` up to 600. Cross-fitting trains three networks, each without a third
+        of the rows, side by side with the network of all rows, which is the one that is kept: every
+        row is judged by a network that has not seen it. Without a linear path, with fewer than six
+        groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that needs the
+        value of the loss, and if `fit` is given `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.
