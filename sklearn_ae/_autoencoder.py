@@ -37,8 +37,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
         "auto" is (512, 256) for fewer than 8 code units, else (512,). For tables of at most 1,000
-        features, and with the linear path, these numbers are halved up to 2,000 rows, and it is
-        (128,) up to 600 rows.
+        features, and with the linear path, it is (128,) for up to 600 rows and (256, 128) for up to
+        2,000.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
         Activation of the hidden layers.
@@ -291,13 +291,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _defaults = (
         Defaults(600, 400, ((inf, (128,)),), linear_weight=3.0, cross_fits=True),
-        Defaults(
-            2000,
-            800,
-            ((N_COMPONENTS_FOR_ONE_LAYER, (256, 128)), (inf, (256,))),
-            linear_weight=0.1,
-            cross_fits=True,
-        ),
+        Defaults(2000, 800, ((inf, (256, 128)),), linear_weight=0.1, cross_fits=True),
         Defaults(inf, 1200, ((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
     )
 
