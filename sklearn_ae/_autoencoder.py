@@ -149,7 +149,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         of the rows, side by side with the network of all rows, which is the one that is kept: every
         row is judged by a network that has not seen it. Without a linear path, with fewer than six
         groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that needs the
-        value of the loss, and if `fit` is given `X_val`, "auto" does not cross-fit.
+        value of the loss, with custom networks and `data_parallel`, and if `fit` is given `X_val`,
+        "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.

@@ -123,7 +123,7 @@ class BaseAutoencoder(
             if plan.has_correction and not continues:
                 corrupt = make_array_corruption(plan, self._model_.units, random_state)
                 data = StandardizedRows(rows, self._model_.units)
-                how["has_correction"] = correct_start(self._model_, data, corrupt, split)
+                how["has_correction"] = correct_start(self._model_, data, corrupt, split, ranks)
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y)

@@ -97,7 +97,7 @@ def spread_hidden_units(model, random_state):
 
 
 @torch.no_grad()
-def correct_start(model, data, corrupt, split):
+def correct_start(model, data, corrupt, split, ranks):
     """Set the correction of a model at its linear start, and of the models of its folds.
 
     The penalty is that with the lowest error on rows that are left out: those of the folds, or
@@ -110,13 +110,20 @@ def correct_start(model, data, corrupt, split):
     corrupt : callable or None
         Returns a corrupted copy of an array of standardised rows.
     split : HoldOut, CrossFit or None
+    ranks : OneProcess or AllRanks
 
     Returns
     -------
     is_corrected : bool
     """
-    if isinstance(split, CrossFit):
+    if isinstance(split, CrossFit):  # every rank needs the networks of the folds
         return correct_folds(model, data, corrupt, split)
+    return ranks.agree_on(lambda: correct_model(model, data, corrupt, split))
+
+
+@torch.no_grad()
+def correct_model(model, data, corrupt, split):
+    """Correct a single model, and tell whether there is a correction."""
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
     index = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home)
     pairs = (pair_rows(model, data[part], corrupt) for part in index.split(PART_ROWS))

@@ -81,7 +81,9 @@ CASES = {
     "share of variance": AutoencoderTransformer(0.8, clip=True, batch_size=32, **TRAINED),
     "cross-entropy": AutoencoderTransformer(4, loss="binary_cross_entropy", **PARAMS),
     "convolutional": convolutional(AutoencoderTransformer, init="random"),
-    "custom": AutoencoderTransformer(4, encoder=Perceptron, decoder=Perceptron, **PARAMS),
+    "custom": AutoencoderTransformer(
+        4, encoder=Perceptron, decoder=Perceptron, validation_fraction=0.1, **PARAMS
+    ),
     "custom, 3 rows left over": AutoencoderTransformer(
         4, encoder=Perceptron, batch_size=149, **TRAINED
     ),
