@@ -81,6 +81,7 @@ EXAMPLES = [
     "plot_compare_with_pca.py",
     "plot_reconstructions.py",
     "plot_code_scatter.py",
+    "plot_closed_form.py",
     "plot_loss_curves.py",
     "plot_interpolation.py",
     "plot_grid_search.py",
