@@ -52,4 +52,4 @@ plt.show()
 # %%
 # The closed form needs no gradient step, and its curve is no longer straight; but points that PCA
 # gives the same code still share one reconstruction, which lies between them. Only training, which
-# moves the codes, tells the two arms apart.
+# moves the codes, tells the two arms apart. Its curve is smooth and ends before the band does.
