@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._batches import StandardizedRows
 from ._callbacks import wrap_objects
 from ._compat import check_same_namespace, fit_context, open_callback_context
-from ._correction import correct_start
+from ._correction import solve_last_layer
 from ._evidence import check_groups, make_split
 from ._isolation import isolate_torch
 from ._model import make_result
@@ -118,17 +118,17 @@ class BaseAutoencoder(
             else:
                 self._make_model(X, rows, plan, moments, random_state, ranks)
             split = self._make_split(rows, held_out, groups, random_state, ranks)
-            keep_start = continues or plan.has_linear_path
-            how = {"keep_start": keep_start, "train_split": split}
-            if plan.has_correction and not continues:
+            how = {"keep_start": continues or plan.has_linear_path, "train_split": split}
+            if plan.solves_last_layer:
                 corrupt = make_array_corruption(plan, self._model_.units, random_state)
                 data = StandardizedRows(rows, self._model_.units)
-                how["has_correction"] = correct_start(self._model_, data, corrupt, split, ranks)
+                solve = partial(solve_last_layer, self._model_, data, corrupt, split, ranks)
+                how |= {"has_correction": plan.has_correction, "solve_last_layer": solve}
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y)
             self.init_ = None if continues else self.init_
-            self._net_.set_params(train_split=None)  # it holds rows and networks
+            self._net_.set_params(train_split=None, solve_last_layer=None)  # they hold rows
             self._net_.optimizer_.state.clear()
         return self
 

@@ -1,7 +1,8 @@
-"""The decoder's correction in closed form: a ridge regression on its random hidden units.
+"""The last layer of the decoder's correction in closed form: a ridge regression.
 
-Of the nonlinear part g of a dense decoder the hidden layers keep their random weights. The last
-layer is the ridge regression of what the linear path leaves, u - V z, on the hidden units.
+Of the nonlinear part g of a dense decoder the hidden layers keep their weights, which are random
+at the start and learnt after training. The last layer is the ridge regression of what the linear
+path leaves, u - V z, on the hidden units.
 """
 
 from contextlib import contextmanager
@@ -97,8 +98,10 @@ def spread_hidden_units(model, random_state):
 
 
 @torch.no_grad()
-def correct_start(model, data, corrupt, split, ranks):
-    """Set the correction of a model at its linear start, and of the models of its folds.
+def solve_last_layer(model, data, corrupt, split, ranks):
+    """Solve the last layer of the correction of a model, and of the models of its folds.
+
+    All other weights stay: random ones at the start, learnt ones after training.
 
     The penalty is that with the lowest error on rows that are left out: those of the folds, or
     by generalised cross-validation. No correction is a candidate.
@@ -114,17 +117,19 @@ def correct_start(model, data, corrupt, split, ranks):
 
     Returns
     -------
-    is_corrected : bool
+    is_solved : bool
+        False if no correction has the lowest error; the layers are then left as they are.
     """
     if isinstance(split, CrossFit):  # every rank needs the networks of the folds
-        return correct_folds(model, data, corrupt, split)
-    return ranks.agree_on(lambda: correct_model(model, data, corrupt, split))
+        return solve_folds(model, data, corrupt, split)
+    return ranks.agree_on(lambda: solve_model(model, data, corrupt, split))
 
 
 @torch.no_grad()
-def correct_model(model, data, corrupt, split):
-    """Correct a single model, and tell whether there is a correction."""
+def solve_model(model, data, corrupt, split):
+    """Solve the last layer of a single model, and tell whether there is a correction."""
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
+    index = index.sort().values  # files are read from front to back
     index = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home)
     pairs = (pair_rows(model, data[part], corrupt) for part in index.split(PART_ROWS))
     ridge = HiddenRidge(read_units(model, *pair) for pair in pairs)
@@ -135,8 +140,8 @@ def correct_model(model, data, corrupt, split):
     return True
 
 
-def correct_folds(model, data, corrupt, split):
-    """Correct the models of all folds, and that of all rows, with one common penalty."""
+def solve_folds(model, data, corrupt, split):
+    """Solve the last layers of all folds, and of all rows, with one common penalty."""
     pair = pair_rows(model, data[:], corrupt)
     members = zip(split.models, split.offsets.to(pair[0].device), split.train, strict=True)
     ridges, errors, error = [], 0.0, 0.0
@@ -168,7 +173,7 @@ def read_units(model, targets, inputs):
     hidden, residual : ndarrays of shapes (n_rows, n_hidden) and (n_rows, n_features), float64
     """
     decoder = model.decoder[1]
-    codes = model.encoder[0].linear(inputs)  # at the start f is zero
+    codes = model.encoder[0](inputs)
     hidden = decoder.correction[:-1](codes)
     return hidden.double().cpu().numpy(), (targets - decoder.linear(codes)).double().cpu().numpy()
 

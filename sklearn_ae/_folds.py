@@ -24,7 +24,7 @@ ELEMENTWISE = torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD
 class StackedLinear(nn.Module):
     """Linear layers, one for each network, as one layer.
 
-    The weights of the last layer become views of those of this one, so that it trains too.
+    The weights of the layers become views of those of this one, so that they train too.
 
     Parameters
     ----------
@@ -47,10 +47,11 @@ class StackedLinear(nn.Module):
 
 
 def stack_parameters(parameters):
-    """Return parameters as one, of which the last one becomes a view."""
+    """Return parameters as one, of which they become views."""
     stacked = nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
     stacked.requires_grad_(parameters[-1].requires_grad)
-    parameters[-1].data = stacked.data[-1]
+    for parameter, part in zip(parameters, stacked.data, strict=True):
+        parameter.data = part
     return stacked
 
 

@@ -22,6 +22,11 @@ from .corruption import _check_corruption
 
 MAX_FEATURES_FOR_FOLDS = 1_000  # several networks of more would take too long
 
+# At the linear start the encoder's gradient is a rounding error. Adam divides gradients by their
+# size, and would make steps of full length of these errors, unless eps is larger. Gradients of a
+# mean over the features are inversely proportional to their number.
+SMALL_GRADIENT = 1e-3
+
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
 # What scikit-learn checks of each parameter before anything else.
@@ -136,7 +141,8 @@ class Defaults:
         Of the optimizer, with automatic batch size and epochs.
     hidden_layer_sizes : tuple of (float, tuple of int)
         Widths for codes smaller than a limit, by ascending limits.
-    linear_weight : float
+    linear_weight : tuple of (float, float)
+        Weights for codes smaller than a limit, in the same way.
     cross_fits : bool
         Whether a share held out would prove too little.
     """
@@ -144,7 +150,7 @@ class Defaults:
     max_rows: float
     max_steps: int
     hidden_layer_sizes: tuple
-    linear_weight: float = 0.0
+    linear_weight: tuple = ((math.inf, 0.0),)
     cross_fits: bool = False
 
 
@@ -157,12 +163,15 @@ class Plan:
     n_samples, n_features : int
     n_components : int or float
         A float is a share of the variance, for which the start finds the number.
-    hidden_layer_sizes : tuple of (float, tuple of int)
-        As in `Defaults`; a single pair where the user has set the widths.
+    hidden_layer_sizes, linear_weight : tuple of pairs
+        As in `Defaults`; a single pair where the user has set the value.
     has_automatic_widths : bool
     has_linear_path : bool
     has_correction : bool
         Whether the start has the correction in closed form.
+    solves_last_layer : bool
+        Whether the decoder's last layer can be solved in closed form, at the start and after
+        training.
     has_logits : bool
         Whether the decoder returns logits of X.
     standardizes : bool
@@ -193,6 +202,7 @@ class Plan:
     output_activation: str
     has_linear_path: bool
     has_correction: bool
+    solves_last_layer: bool
     has_logits: bool
     standardizes: bool
     loss: str
@@ -200,7 +210,7 @@ class Plan:
     optimizer: str | type
     optimizer_options: dict
     learning_rate: float
-    linear_weight: float
+    linear_weight: tuple
     schedule: str
     batch_size: int
     max_epochs: int
@@ -224,7 +234,7 @@ class Plan:
         linear_path : LinearPath or None
         multiplies_sparsely : bool
         """
-        widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
+        widths = choose_by_code_size(self.hidden_layer_sizes, n_components)
         return Architecture(
             n_features=self.n_features,
             n_components=n_components,
@@ -239,6 +249,10 @@ class Plan:
             linear_path=linear_path,
             multiplies_sparsely=multiplies_sparsely,
         )
+
+    def get_linear_weight(self, n_components):
+        """Return the weight of the loss of the linear path, for a code size."""
+        return choose_by_code_size(self.linear_weight, n_components)
 
     def make_units(self, moments, dtype):
         """Return the units for rows of some `Moments`, read in a dtype of torch."""
@@ -280,7 +294,9 @@ class Plan:
         return plan
 
     def continue_from(self, earlier, linear_weight):
-        """Return this plan with an earlier weight of the linear path, if the new one is "auto".
+        """Return this plan for a start at the earlier network.
+
+        The earlier weight of the linear path stays if the new one is "auto".
 
         Raises
         ------
@@ -288,8 +304,8 @@ class Plan:
             If this plan cannot train the network of the earlier one further.
         """
         self.check_continues(earlier)
-        weight = earlier.linear_weight if linear_weight == "auto" else linear_weight
-        return replace(self, linear_weight=weight)
+        weight = earlier.linear_weight if linear_weight == "auto" else self.linear_weight
+        return replace(self, linear_weight=weight, has_correction=False)
 
     def keep_net(self, earlier):
         """Return this plan with the choices of an earlier one that its net keeps."""
@@ -357,9 +373,12 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
         output_activation=output_activation,
         has_linear_path=has_linear_path,
         has_correction=has_linear_path and resolve_correction(p, defaults),
+        solves_last_layer=has_linear_path and can_solve_last_layer(p),
         has_logits=has_logits,
         standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
-        optimizer_options=resolve_optimizer(p, n_samples, has_linear_path, estimator_name),
+        optimizer_options=resolve_optimizer(
+            p, n_samples, n_features, has_linear_path, estimator_name
+        ),
         linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
         batch_size=batch_size,
         max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
@@ -475,11 +494,16 @@ def resolve_linear_path(p, output_activation):
 
 def resolve_correction(p, defaults):
     """Return whether to start with the correction, where there is a linear path."""
-    has_hidden_units = np.size(p.hidden_layer_sizes) > 0
-    is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
     # with many rows, features that are learnt are better than random ones
     helps = p.max_epochs == 0 or (p.early_stopping and defaults.cross_fits)
-    return p.init == "auto" and is_dense and helps and p.loss != "binary_cross_entropy"
+    return helps and can_solve_last_layer(p)
+
+
+def can_solve_last_layer(p):
+    """Return whether the decoder's last layer has a closed form, where there is a linear path."""
+    has_hidden_units = np.size(p.hidden_layer_sizes) > 0
+    is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
+    return p.init == "auto" and is_dense and p.loss != "binary_cross_entropy"
 
 
 def choose_defaults(defaults, can_be_small, n_samples, n_features):
@@ -492,11 +516,16 @@ def choose_defaults(defaults, can_be_small, n_samples, n_features):
     return next(values for values in defaults if n_samples <= values.max_rows)
 
 
+def choose_by_code_size(pairs, n_components):
+    """Return the value of the first of pairs (limit, value) whose limit the code size is below."""
+    return next(value for limit, value in pairs if n_components < limit)
+
+
 def resolve_linear_weight(p, defaults, has_linear_path):
-    """Return the weight of the linear path's own loss; 0 where there is no such path."""
-    if not has_linear_path:
-        return 0.0
-    return defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
+    """Return the weights of the linear path's own loss by code sizes; 0 without such a path."""
+    if has_linear_path and p.linear_weight == "auto":
+        return defaults.linear_weight
+    return ((math.inf, p.linear_weight if has_linear_path else 0.0),)
 
 
 def resolve_device(device, estimator_name):
@@ -521,7 +550,7 @@ def resolve_device(device, estimator_name):
     return device
 
 
-def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
+def resolve_optimizer(p, n_samples, n_features, has_linear_path, estimator_name):
     """Return the optimizer's options beside the learning rate."""
     if not isinstance(p.optimizer, str) and not is_optimizer_class(p.optimizer):
         raise InvalidParameterError(
@@ -546,8 +575,12 @@ def resolve_optimizer(p, n_samples, has_linear_path, estimator_name):
     if weight_decay == "auto":
         weight_decay = 0.3 / n_samples if has_linear_path else 0.0
     options = {**options, "weight_decay": weight_decay}
+    if not has_linear_path:
+        return options
+    if p.optimizer in ("adam", "adamw"):
+        options["eps"] = SMALL_GRADIENT / n_features
     # no decay on the linear path: it should shrink the network towards that path, not to zero
-    return {**options, **LINEAR_PATH_WITHOUT_DECAY} if has_linear_path else options
+    return {**options, **LINEAR_PATH_WITHOUT_DECAY}
 
 
 def check_optimizer_options(net_params, optimizer, has_own_rates):

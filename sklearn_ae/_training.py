@@ -73,7 +73,7 @@ def make_net(plan, model, generator, corruption, options):
         "verbose": plan.verbose,
         "schedule": plan.schedule,
         "lr": plan.learning_rate,
-        "linear_weight": plan.linear_weight,
+        "linear_weight": plan.get_linear_weight(model.architecture.n_components),
         "max_epochs": plan.max_epochs,
         "device": plan.device,
         **options,
@@ -87,7 +87,8 @@ def make_net(plan, model, generator, corruption, options):
 
 def change_net(net, plan, corruption, options):
     """Let a net go on training by another plan; its optimizer and batch size stay."""
-    net.set_params(precision=plan.precision, linear_weight=plan.linear_weight, **options)
+    linear_weight = plan.get_linear_weight(net.module_.architecture.n_components)
+    net.set_params(precision=plan.precision, linear_weight=linear_weight, **options)
     net.iterator_train__corruption = corruption
     loss = ReconstructionLoss(plan.loss, net.module_.units, plan.clip)
     net.criterion_ = loss.to(net.device)
@@ -186,8 +187,11 @@ class AutoencoderNet(NeuralNet):
     keep_start : bool
         Whether training may end with the weights from before the first epoch.
     has_correction : bool, default=False
-        Whether the start has the correction in closed form. It is left out, and this becomes
-        False, if held-out rows do not show that it helps.
+        Whether to solve the last layer at the start, too. That is undone, and this becomes False,
+        if held-out rows do not show that it helps.
+    solve_last_layer : callable or None, default=None
+        Solves the last layer of the decoder's correction, and returns whether it has. After the
+        last epoch the result is kept if it is the best on held-out rows.
     n_iter_no_change : int
         Stop after this many epochs whose validation loss is not `tol` below the best.
     tol : float
@@ -206,9 +210,11 @@ class AutoencoderNet(NeuralNet):
         The epoch whose weights the module has, counted as in `history`; 0 for none.
     start_loss_ : float or None
         Mean loss of the validation rows before the first epoch.
+    solved_loss_ : float or None
+        Their loss after the last layer was solved, if the module has these weights.
     """
 
-    best_epoch_, start_loss_ = 0, None  # before training
+    best_epoch_, start_loss_, solved_loss_ = 0, None, None  # before training
 
     def __init__(
         self,
@@ -219,6 +225,7 @@ class AutoencoderNet(NeuralNet):
         tol,
         precision,
         has_correction=False,
+        solve_last_layer=None,
         linear_weight=0.0,
         iterator_train=Batches,
         iterator_valid=FixedBatches,
@@ -227,6 +234,7 @@ class AutoencoderNet(NeuralNet):
         self.schedule = schedule
         self.keep_start = keep_start
         self.has_correction = has_correction
+        self.solve_last_layer = solve_last_layer
         self.linear_weight = linear_weight
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
@@ -308,7 +316,10 @@ class AutoencoderNet(NeuralNet):
         self.rates_ = None  # for "constant": the optimizer or a callback has the rate
         if self.schedule != "constant":
             self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
-        self.stop_ = False
+        self.stop_, self.solved_loss_ = False, None
+        if self.has_correction:
+            trial.network.eval()
+            self.has_correction = self.solve_last_layer()
         start_losses = None if held_out is None else judge_start(self, trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
@@ -321,7 +332,9 @@ class AutoencoderNet(NeuralNet):
             zero_parameters(trial.list_last_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
         diverged = self._run_epochs(epochs, batches, held_out, kept)
+        is_solved = not diverged and solve_after_training(self, trial, kept)
         self.best_epoch_ = kept.restore()
+        self.solved_loss_ = kept.loss if is_solved and self.best_epoch_ > 0 else None
         if diverged:
             self.optimizer_.state.clear()  # its moments are not finite
             warn_diverged(len(self.history), self.best_epoch_)
@@ -491,13 +504,16 @@ class AutoencoderNet(NeuralNet):
         training = [unit * loss for loss in self.get_losses("train_loss")]
         validation = [unit * loss for loss in self.get_losses("valid_loss")] if held_out else None
         start = unit * self.start_loss_ if held_out else None
+        best = [start, *(validation or training)][self.best_epoch_]
+        if self.solved_loss_ is not None:
+            best = unit * self.solved_loss_
         return {
             "loss_curve_": training,
             "validation_loss_curve_": validation,
             "start_loss_": start,
             "n_iter_": len(training),
             "best_epoch_": self.best_epoch_,
-            "best_loss_": [start, *(validation or training)][self.best_epoch_],
+            "best_loss_": best,
         }
 
     def seed_custom_networks(self):
@@ -576,6 +592,14 @@ def judge_start(net, trial):
     net.has_correction = False
     zero_parameters(layers)
     return linear
+
+
+def solve_after_training(net, trial, kept):
+    """Solve the last layer after the last epoch; return whether the result is the best so far."""
+    if net.solve_last_layer is None or trial.held_out is None or not net.solve_last_layer():
+        return False
+    losses = net.compute_validation_losses(trial.held_out)
+    return kept.update(len(net.history), losses) > 0
 
 
 def have_hooks(callbacks, *hooks):

@@ -130,7 +130,7 @@ def test_training_makes_use_of_clipping(digits):
     knows, is_clipped = (
         AutoencoderTransformer(8, clip=clip, **params).fit(X) for clip in (True, False)
     )
-    assert knows.score(X_test) > is_clipped.set_params(clip=True).score(X_test) + 0.005
+    assert knows.score(X_test) > is_clipped.set_params(clip=True).score(X_test) + 0.003
     # what training reports is the loss of what is returned
     assert_allclose(knows.loss_curve_[-1], -knows.score_samples(X).mean(), rtol=0.1)
 
@@ -266,18 +266,32 @@ def test_automatic_n_components(X, digits):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "n_components", "widths"),
+    ("estimator", "n_samples", "n_components", "widths"),
     [
-        (AutoencoderTransformer, 7, (512, 256)),
-        (AutoencoderTransformer, 8, (512,)),
-        (DenoisingAutoencoder, 2, (1024,)),
+        (AutoencoderTransformer, 600, 7, [128]),
+        (AutoencoderTransformer, 601, 7, [128, 64]),
+        (AutoencoderTransformer, 2001, 7, [512, 256]),
+        (AutoencoderTransformer, 2001, 8, [512]),
+        (DenoisingAutoencoder, 600, 2, [256]),
+        (DenoisingAutoencoder, 601, 2, [1024]),
     ],
 )
-def test_automatic_hidden_layers(digits, estimator, n_components, widths):
-    params = {"max_epochs": 1, "random_state": 0}
-    automatic = estimator(n_components, **params).fit(digits[0])
-    explicit = estimator(n_components, hidden_layer_sizes=widths, **params).fit(digits[0])
-    assert_array_equal(automatic.transform(digits[1]), explicit.transform(digits[1]))
+def test_automatic_hidden_layers(estimator, n_samples, n_components, widths):
+    X = np.random.RandomState(0).normal(size=(n_samples, 10))
+    layers = estimator(n_components, max_epochs=0).fit(X).encoder_[0].correction
+    assert [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)][
+        :-1
+    ] == widths
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_components", "weight"),
+    [(600, 2, 3.0), (601, 7, 0.3), (601, 8, 0.1), (2001, 2, 0.0)],
+)
+def test_automatic_weight_of_the_linear_path(n_samples, n_components, weight):
+    X = np.random.RandomState(0).normal(size=(n_samples, 10))
+    fitted = AutoencoderTransformer(n_components, max_epochs=0).fit(X)
+    assert fitted.net_.linear_weight == weight
 
 
 def test_hidden_layer_sizes_as_int_or_array(X):
@@ -564,7 +578,7 @@ def test_warm_start_continues(digits):
     mean, scale, codes = autoencoder.mean_, autoencoder.scale_, autoencoder.transform(X_train)
     autoencoder.set_params(max_epochs=0).fit(X_train)
     assert_array_equal(autoencoder.transform(X_train), codes)
-    autoencoder.set_params(max_epochs=10).fit(X_train)
+    autoencoder.set_params(max_epochs=40).fit(X_train)
     assert autoencoder.score(X_train) > first
     assert autoencoder.start_loss_ < quick(max_epochs=10).fit(X_train).start_loss_
     assert_array_equal(autoencoder.mean_, mean)

@@ -63,6 +63,17 @@ def test_generalised_cross_validation_is_as_defined():
     assert best / 10 < chosen < best * 10
 
 
+def measure_distance_from_ridge(fitted, X):
+    """Return how far a last layer is from the nearest of scikit-learn's ridge regressions."""
+    u = torch.from_numpy((X - X.mean(axis=0)) / fitted.scale_).float()
+    with torch.no_grad():
+        hidden, residual = read_units(fitted._model_, u, u)
+    weight = fitted.decoder_[1].correction[-1].weight.detach().numpy()
+    alphas = PENALTIES * np.square(hidden - hidden.mean(axis=0)).mean()
+    regressions = (Ridge(alpha, solver="svd").fit(hidden, residual) for alpha in alphas)
+    return min(np.abs(regression.coef_ - weight).max() for regression in regressions)
+
+
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 def test_the_last_layer_is_the_ridge_of_what_the_linear_path_leaves(estimator):
     X = draw_curved_rows(300)
@@ -73,18 +84,37 @@ def test_the_last_layer_is_the_ridge_of_what_the_linear_path_leaves(estimator):
     assert corrected.score(X) > linear.score(X) + 0.02
     assert corrected.start_loss_ < linear.start_loss_
     if estimator is AutoencoderTransformer:
-        model = corrected._model_
-        u = torch.from_numpy((X - X.mean(axis=0)) / corrected.scale_).float()
-        with torch.no_grad():
-            hidden, residual = read_units(model, u, u)
-        layer = corrected.decoder_[1].correction[-1]
-        errors = [
-            np.abs(
-                Ridge(p, solver="svd").fit(hidden, residual).coef_ - layer.weight.detach().numpy()
-            ).max()
-            for p in PENALTIES * np.square(hidden - hidden.mean(axis=0)).mean()
-        ]
-        assert min(errors) < 1e-3
+        assert measure_distance_from_ridge(corrected, X) < 1e-3
+
+
+def test_the_last_layer_is_solved_again_after_training():
+    rows = draw_curved_rows(2700)
+    X, held_out, new = rows[:2100], rows[2100:2300], rows[2300:]
+    solved, trained = (
+        AutoencoderTransformer(2, init=init, max_epochs=5, **SMALL).fit(X, X_val=held_out)
+        for init in ("auto", "linear")
+    )
+    # the same training, of which only the last layer is another one
+    assert solved.loss_curve_ == trained.loss_curve_
+    assert_array_equal(solved.transform(new), trained.transform(new))
+    assert measure_distance_from_ridge(solved, X) < 1e-3 < measure_distance_from_ridge(trained, X)
+    assert solved.score(new) > trained.score(new)
+    assert solved.best_loss_ < trained.best_loss_ == min(trained.validation_loss_curve_)
+    loss = -solved.score_samples(held_out).mean()
+    assert_allclose(solved.best_loss_, loss, rtol=1e-4)
+    # later training reports its own loss
+    solved.partial_fit(X)
+    assert solved.best_loss_ == solved.loss_curve_[-1]
+
+
+def test_a_solved_layer_that_is_worse_on_held_out_rows_is_left():
+    rows = draw_curved_rows(2300)
+    fitted, other = (
+        AutoencoderTransformer(2, max_epochs=5, **SMALL).fit(rows[:2100], X_val=X_val)
+        for X_val in (rows[2100:], -3 * rows[2100:])
+    )
+    assert fitted.best_loss_ < min(fitted.validation_loss_curve_)
+    assert other.best_loss_ <= min(other.validation_loss_curve_)
 
 
 def test_with_a_linear_start_the_network_is_pca():

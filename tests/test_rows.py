@@ -176,6 +176,7 @@ def test_sliced_tables_are_never_read_whole():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PART_ENTRIES", 2000)
         patch.setattr("sklearn_ae._start.PART_ENTRIES", 2000)
+        patch.setattr("sklearn_ae._correction.PART_ROWS", 500)
         patch.setattr("sklearn_ae._related_rows.MAX_ENTRIES", 2000)
         fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X)
         assert X.most <= 500

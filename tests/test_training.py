@@ -164,7 +164,7 @@ def test_weight_decay_draws_the_network_to_the_linear_path(digits):
 
 def test_best_epoch_has_the_lowest_validation_loss(digits):
     X_train, _ = digits
-    autoencoder = quick(max_epochs=20).fit(X_train)
+    autoencoder = quick(max_epochs=20, init="linear").fit(X_train)
     curve = autoencoder.validation_loss_curve_
     assert len(curve) == len(autoencoder.loss_curve_) == autoencoder.n_iter_
     assert autoencoder.best_loss_ == min(curve) < autoencoder.start_loss_
