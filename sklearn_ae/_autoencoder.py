@@ -5,9 +5,9 @@ from math import inf
 from ._base import BaseAutoencoder
 from ._plan import Defaults
 
-# From this code size on, linear models read codes well without the loss of the linear path, and
-# a second hidden layer of a large network makes classifiers less accurate.
-LARGE_CODE = 8
+# From this code size on, a second hidden layer still lowers the reconstruction error, but
+# classifiers are less accurate on its codes.
+N_COMPONENTS_FOR_ONE_LAYER = 8
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -108,9 +108,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. Without a
-        linear path it has no effect. "auto" is 0, except in `AutoencoderTransformer` for tables of
-        at most 1,000 features: 3 for up to 600 rows; for up to 2,000 rows 0.3 with fewer than 8
-        code units, and 0.1 otherwise.
+        linear path it has no effect. "auto" is 0.1 in `AutoencoderTransformer` for tables of up to
+        2,000 rows and 1,000 features, and 0 otherwise.
 
     learning_rate : float, default=0.008
         Learning rate at the peak of the schedule.
@@ -292,9 +291,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(600, 400, ((inf, (128,)),), ((inf, 3.0),), cross_fits=True),
-        Defaults(2000, 800, ((inf, (128, 64)),), ((LARGE_CODE, 0.3), (inf, 0.1)), cross_fits=True),
-        Defaults(inf, 1200, ((LARGE_CODE, (512, 256)), (inf, (512,)))),
+        Defaults(600, 400, ((inf, (128,)),), linear_weight=0.1, cross_fits=True),
+        Defaults(2000, 800, ((inf, (128, 64)),), linear_weight=0.1, cross_fits=True),
+        Defaults(inf, 1200, ((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
     )
 
     def __init__(

@@ -141,8 +141,7 @@ class Defaults:
         Of the optimizer, with automatic batch size and epochs.
     hidden_layer_sizes : tuple of (float, tuple of int)
         Widths for codes smaller than a limit, by ascending limits.
-    linear_weight : tuple of (float, float)
-        Weights for codes smaller than a limit, in the same way.
+    linear_weight : float
     cross_fits : bool
         Whether a share held out would prove too little.
     """
@@ -150,7 +149,7 @@ class Defaults:
     max_rows: float
     max_steps: int
     hidden_layer_sizes: tuple
-    linear_weight: tuple = ((math.inf, 0.0),)
+    linear_weight: float = 0.0
     cross_fits: bool = False
 
 
@@ -163,8 +162,8 @@ class Plan:
     n_samples, n_features : int
     n_components : int or float
         A float is a share of the variance, for which the start finds the number.
-    hidden_layer_sizes, linear_weight : tuple of pairs
-        As in `Defaults`; a single pair where the user has set the value.
+    hidden_layer_sizes : tuple of (float, tuple of int)
+        As in `Defaults`; a single pair where the user has set the widths.
     has_automatic_widths : bool
     has_linear_path : bool
     has_correction : bool
@@ -210,7 +209,7 @@ class Plan:
     optimizer: str | type
     optimizer_options: dict
     learning_rate: float
-    linear_weight: tuple
+    linear_weight: float
     schedule: str
     batch_size: int
     max_epochs: int
@@ -234,7 +233,7 @@ class Plan:
         linear_path : LinearPath or None
         multiplies_sparsely : bool
         """
-        widths = choose_by_code_size(self.hidden_layer_sizes, n_components)
+        widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
         return Architecture(
             n_features=self.n_features,
             n_components=n_components,
@@ -249,10 +248,6 @@ class Plan:
             linear_path=linear_path,
             multiplies_sparsely=multiplies_sparsely,
         )
-
-    def get_linear_weight(self, n_components):
-        """Return the weight of the loss of the linear path, for a code size."""
-        return choose_by_code_size(self.linear_weight, n_components)
 
     def make_units(self, moments, dtype):
         """Return the units for rows of some `Moments`, read in a dtype of torch."""
@@ -516,16 +511,11 @@ def choose_defaults(defaults, can_be_small, n_samples, n_features):
     return next(values for values in defaults if n_samples <= values.max_rows)
 
 
-def choose_by_code_size(pairs, n_components):
-    """Return the value of the first of pairs (limit, value) whose limit the code size is below."""
-    return next(value for limit, value in pairs if n_components < limit)
-
-
 def resolve_linear_weight(p, defaults, has_linear_path):
-    """Return the weights of the linear path's own loss by code sizes; 0 without such a path."""
-    if has_linear_path and p.linear_weight == "auto":
-        return defaults.linear_weight
-    return ((math.inf, p.linear_weight if has_linear_path else 0.0),)
+    """Return the weight of the linear path's own loss; 0 where there is no such path."""
+    if not has_linear_path:
+        return 0.0
+    return defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
 
 
 def resolve_device(device, estimator_name):

@@ -421,7 +421,7 @@ def convert_to_dense(rows):
     return rows.toarray() if issparse(rows) else rows
 
 
-def convert_to_tensor(array, copy=True):
+def convert_to_tensor(array, *, copy=True):
     """Return an array as a tensor that shares its memory, unless it is sparse.
 
     With `copy` a NumPy array that is not in C order is copied into it.

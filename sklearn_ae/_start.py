@@ -465,7 +465,7 @@ def corrupt_array(corruption, generator, rows):
     """Return a corrupted copy of an array of standardised rows, made part by part."""
     corrupted = np.empty_like(rows)
     for part in gen_batches(len(rows), max(1, CORRUPTED_PART_ENTRIES // rows.shape[1])):
-        batch = convert_to_tensor(rows[part], generator.device).float()
+        batch = convert_to_tensor(rows[part]).to(generator.device, torch.float32)
         corrupted[part] = corruption(batch, generator).cpu().numpy()
     return corrupted
 

@@ -73,7 +73,7 @@ def make_net(plan, model, generator, corruption, options):
         "verbose": plan.verbose,
         "schedule": plan.schedule,
         "lr": plan.learning_rate,
-        "linear_weight": plan.get_linear_weight(model.architecture.n_components),
+        "linear_weight": plan.linear_weight,
         "max_epochs": plan.max_epochs,
         "device": plan.device,
         **options,
@@ -87,8 +87,7 @@ def make_net(plan, model, generator, corruption, options):
 
 def change_net(net, plan, corruption, options):
     """Let a net go on training by another plan; its optimizer and batch size stay."""
-    linear_weight = plan.get_linear_weight(net.module_.architecture.n_components)
-    net.set_params(precision=plan.precision, linear_weight=linear_weight, **options)
+    net.set_params(precision=plan.precision, linear_weight=plan.linear_weight, **options)
     net.iterator_train__corruption = corruption
     loss = ReconstructionLoss(plan.loss, net.module_.units, plan.clip)
     net.criterion_ = loss.to(net.device)
