@@ -7,7 +7,7 @@ from ._plan import Defaults
 
 # From this code size on, a second hidden layer still lowers the reconstruction error, but
 # classifiers are less accurate on its codes.
-N_COMPONENTS_FOR_ONE_LAYER = 8
+FOR_ONE_LAYER = 8
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -37,8 +37,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
         "auto" is (512, 256) for fewer than 8 code units, else (512,). For tables of at most 1,000
-        features, and with the linear path, it is (128,) for up to 600 rows and (128, 64) for up to
-        2,000.
+        features, and with the linear path, it is (128,) for up to 600 rows; for up to 2,000 it is
+        (128, 64) for fewer than 8 code units, else (256,).
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
         Activation of the hidden layers.
@@ -291,9 +291,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(600, 400, ((inf, (128,)),), linear_weight=0.1, cross_fits=True),
-        Defaults(2000, 800, ((inf, (128, 64)),), linear_weight=0.1, cross_fits=True),
-        Defaults(inf, 1200, ((N_COMPONENTS_FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
+        Defaults(600, 400, ((inf, (128,)),), 0.1, cross_fits=True),
+        Defaults(2000, 800, ((FOR_ONE_LAYER, (128, 64)), (inf, (256,))), 0.1, cross_fits=True),
+        Defaults(inf, 1200, ((FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
     )
 
     def __init__(

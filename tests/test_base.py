@@ -270,6 +270,7 @@ def test_automatic_n_components(X, digits):
     [
         (AutoencoderTransformer, 600, 7, [128]),
         (AutoencoderTransformer, 601, 7, [128, 64]),
+        (AutoencoderTransformer, 2000, 8, [256]),
         (AutoencoderTransformer, 2001, 7, [512, 256]),
         (AutoencoderTransformer, 2001, 8, [512]),
         (DenoisingAutoencoder, 600, 2, [256]),
