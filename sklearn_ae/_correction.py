@@ -122,12 +122,16 @@ def solve_last_layer(model, data, corrupt, split, ranks):
     """
     if isinstance(split, CrossFit):  # every rank needs the networks of the folds
         return solve_folds(model, data, corrupt, split)
-    return ranks.agree_on(lambda: solve_model(model, data, corrupt, split))
+    solution = ranks.agree_on(lambda: solve_model(model, data, corrupt, split))
+    if solution is None:
+        return False
+    set_correction(model, *solution)
+    return True
 
 
 @torch.no_grad()
 def solve_model(model, data, corrupt, split):
-    """Solve the last layer of a single model, and tell whether there is a correction."""
+    """Return weight and bias of the last layer of a single model, or None for no correction."""
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
     index = index.sort().values  # files are read from front to back
     index = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home)
@@ -135,9 +139,8 @@ def solve_model(model, data, corrupt, split):
     ridge = HiddenRidge(read_units(model, *pair) for pair in pairs)
     errors = ridge.validate()
     if not errors.min() < ridge.total / ridge.n_rows:
-        return False
-    set_correction(model, ridge, PENALTIES[errors.argmin()])
-    return True
+        return None
+    return ridge.solve(PENALTIES[errors.argmin()])
 
 
 def solve_folds(model, data, corrupt, split):
@@ -155,7 +158,7 @@ def solve_folds(model, data, corrupt, split):
         return False
     ridges.append(HiddenRidge([read_units(model, *pair)]))
     for own, ridge in zip([*split.models, model], ridges, strict=True):
-        set_correction(own, ridge, PENALTIES[errors.argmin()])
+        set_correction(own, *ridge.solve(PENALTIES[errors.argmin()]))
     return True
 
 
@@ -178,9 +181,8 @@ def read_units(model, targets, inputs):
     return hidden.double().cpu().numpy(), (targets - decoder.linear(codes)).double().cpu().numpy()
 
 
-def set_correction(model, ridge, penalty):
-    """Set the last layer of a model's correction to the solution of a ridge regression."""
-    weight, bias = ridge.solve(penalty)
+def set_correction(model, weight, bias):
+    """Set weight (n_features, n_hidden) and bias of the last layer of a model's correction."""
     layer = get_last_layer(model)
     layer.weight.copy_(torch.from_numpy(weight))
     layer.bias.copy_(torch.from_numpy(bias))
