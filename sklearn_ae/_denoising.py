@@ -103,11 +103,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         (`validation_fraction`), and for larger ones if nothing is trained (``max_epochs=0``). It is
         kept if rows that are new to it show by the test of `early_stopping` that it helps, and no
         epoch is better. With ``early_stopping=False`` there is no such test and no correction,
-        unless nothing is trained. If code or output are not linear, "auto" is "random", and
-        "linear" is an error. For "binary_cross_entropy" the linear path computes logits, and "auto"
-        starts at slope · (x̂ - ½), with the slope that minimises the cross-entropy. "random": a
-        textbook autoencoder without linear path, with the initialisation of He et al. [3]_ or
-        Glorot and Bengio [4]_, depending on the activation.
+        unless nothing is trained. After training, "auto" solves the last layer of a dense decoder
+        again, and keeps the result if it is the best on rows that are held out. If code or output
+        are not linear, "auto" is "random", and "linear" is an error. For "binary_cross_entropy" the
+        linear path computes logits, and "auto" starts at slope · (x̂ - ½), with the slope that
+        minimises the cross-entropy. "random": a textbook autoencoder without linear path, with the
+        initialisation of He et al. [3]_ or Glorot and Bengio [4]_, depending on the activation.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             default="squared_error"
@@ -116,7 +117,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         `inverse_transform` returns probabilities.
 
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
-        Optimizer. "sgd" uses Nesterov momentum of 0.9.
+        Optimizer. "sgd" uses Nesterov momentum of 0.9. With the linear path, ``eps`` of "adam"
+        and "adamw" is 0.001 / n_features.
 
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
@@ -257,7 +259,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Loss on these rows before the first epoch.
 
     best_loss_ : float or None
-        Loss of the kept epoch on these rows, or on the training rows if none are held out.
+        Loss of the kept weights on these rows, or on the training rows if none are held out. Lower
+        than that of any epoch if the last layer was solved after training.
 
     See Also
     --------
