@@ -7,7 +7,7 @@ from ._plan import Defaults
 
 # From this code size on, a second hidden layer still lowers the reconstruction error, but
 # classifiers are less accurate on its codes.
-FOR_ONE_LAYER = 8
+ONE_LAYER_FROM = 8
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -295,8 +295,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _defaults = (
         Defaults(600, 400, ((inf, (128,)),), 0.1, cross_fits=True),
-        Defaults(2000, 800, ((FOR_ONE_LAYER, (128, 64)), (inf, (256,))), 0.1, cross_fits=True),
-        Defaults(inf, 1200, ((FOR_ONE_LAYER, (512, 256)), (inf, (512,)))),
+        Defaults(2000, 800, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), 0.1, cross_fits=True),
+        Defaults(inf, 1200, ((ONE_LAYER_FROM, (512, 256)), (inf, (512,)))),
     )
 
     def __init__(
