@@ -127,7 +127,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         path and 0 without it.
 
     batch_size : int or "auto", default="auto"
-        Rows per training step. "auto" is n_samples / 100, but at least 64 and at most 200, and
+        Rows per training step. "auto" is n_samples / 100, but at least 64 and at most 400, and
         more only if an epoch would otherwise have more than 1,200 steps.
 
     max_epochs : int or "auto", default="auto"

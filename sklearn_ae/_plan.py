@@ -605,7 +605,7 @@ def resolve_corruption(p):
 def resolve_batch_size(batch_size, n_samples, max_steps):
     """Return the number of rows in a batch."""
     if batch_size == "auto":
-        return max(64, min(n_samples // 100, 200), math.ceil(n_samples / max_steps))
+        return max(64, min(n_samples // 100, 400), math.ceil(n_samples / max_steps))
     return batch_size
 
 
