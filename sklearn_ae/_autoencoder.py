@@ -31,8 +31,19 @@ class AutoencoderTransformer(BaseAutoencoder):
     ----------
     n_components : int, float or None, default=None
         Number of code units. A float in (0, 1) selects the fewest components with which the
-        linear start explains that share of the variance, as in PCA. None is
-        min(32, n_features). May exceed n_features.
+        linear start explains that share of the variance, as in PCA; with ``ordered=True`` the
+        fewest with which the autoencoder keeps that share of it on the rows that are held out.
+        None is min(32, n_features). May exceed n_features.
+
+    ordered : bool, default=False
+        Whether the code is ordered as that of PCA is: its first k numbers are a code of size k, for
+        every k. `truncated` returns the autoencoder with that code size, and `inverse_transform`
+        takes the first k columns of codes. In training each row is decoded from its whole code and
+        from its first numbers, as many as are drawn [6]_. After training the numbers are made
+        uncorrelated on X, without loss, if `code_activation` is "identity". Held-out rows judge by
+        the mean loss over the sizes 1, 2, 4, … and `n_components`; at none of these may it be more
+        than 0.001 worse than at the start, in variances of X. Reconstructions are a little worse
+        than those of a fit for one size. A custom decoder is not told how many numbers are given.
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
@@ -203,6 +214,13 @@ class AutoencoderTransformer(BaseAutoencoder):
     n_components_ : int
         Number of code units, the size of the code.
 
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        What each number of an ordered code adds to the share of the variance of the rows that are
+        held out; of the training rows if none are. With cross-fitting each row is reconstructed by
+        a network that has not seen it. It is never negative: where more numbers would keep less on
+        these rows, the decoder uses only as many as keep most. The sum is `score` of these rows.
+        Only with ``ordered=True``.
+
     n_features_in_ : int
         Number of features seen during `fit`.
 
@@ -276,6 +294,8 @@ class AutoencoderTransformer(BaseAutoencoder):
        large learning rates", 2018.
     .. [5] Schmidt, Kraaijveld and Duin, "Feedforward neural networks with random weights",
        ICPR 1992.
+    .. [6] Rippel, Gelbart and Adams, "Learning ordered representations with nested dropout",
+       ICML 2014.
 
     Examples
     --------
@@ -303,6 +323,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self,
         n_components=None,
         *,
+        ordered=False,
         hidden_layer_sizes="auto",
         activation="silu",
         code_activation="identity",
@@ -334,6 +355,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         net_params=None,
     ):
         self.n_components = n_components
+        self.ordered = ordered
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.code_activation = code_activation

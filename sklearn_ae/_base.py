@@ -1,49 +1,33 @@
 """What all autoencoders share: the story of a fit, and the public methods."""
 
 import copyreg
-import warnings
 from abc import ABCMeta
 from functools import partial
 from numbers import Integral
 
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils.validation import check_is_fitted
 
 from ._batches import StandardizedRows
 from ._callbacks import wrap_objects
-from ._compat import check_same_namespace, fit_context, open_callback_context
+from ._compat import fit_context, open_callback_context
 from ._correction import solve_last_layer
 from ._evidence import check_groups, make_split
+from ._inference import InferenceMixin
 from ._isolation import isolate_torch
-from ._model import make_result
+from ._ordering import choose_size, decorrelate_codes
 from ._plan import CONSTRAINTS, make_plan
 from ._random import draw_generator, make_random_state
 from ._ranks import join_ranks, make_ranks
-from ._rows import (
-    check_codes,
-    check_table,
-    convert_like,
-    is_sliced_on_disk,
-    make_rows,
-    read_held_out,
-    warn_of_pairs,
-)
+from ._rows import check_table, convert_like, make_rows, read_held_out, warn_of_pairs
 from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
 from ._start import make_array_corruption, start_folds, start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
 from .corruption import _make_plan_corruption
 
 
-class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin,
-    CallbackSupportMixin,
-    TransformerMixin,
-    BaseEstimator,
-    metaclass=ABCMeta,
-):
+class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of the autoencoders; see `AutoencoderTransformer` for the parameters.
 
     A subclass assigns its parameters in `__init__` and says by `_defaults` what "auto" means.
@@ -234,28 +218,29 @@ class BaseAutoencoder(
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         net.callbacks_.insert(0, ("estimator_callbacks", EpochTasks(self, context, X, y)))
         try:
-            with net.seed_custom_networks():
+            with net.seed_networks():
                 net.partial_fit(StandardizedRows(rows, self._model_.units))
         finally:
             del net.callbacks_[0]
         vars(self).update(net.list_results())
         if net.has_correction:
             self.init_ = "auto"
+        if self._plan_.ordered:
+            self._order_code(rows)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=net.copy_for_inference
         )
 
-    # ------------------------------------------------------------- the fitted model
-
-    def _is_fitted(self):
-        """Tell whether there is a fitted model."""
-        return "_model_" in vars(self)
-
-    def _get_fitted(self, name):
-        """Return a private attribute, or raise an AttributeError if the estimator is not fitted."""
-        if not self._is_fitted():
-            raise AttributeError(f"This {type(self).__name__} is not fitted yet.")
-        return vars(self)[name]
+    def _order_code(self, rows):
+        """Make the numbers of an ordered code uncorrelated, and keep those that were asked for."""
+        model, net, share = self._model_, self._net_, self._plan_.n_components
+        decorrelate_codes(model, rows)
+        net.iterator_train__ranks.copy_buffers(model)
+        if share < 1:
+            self.n_components_ = choose_size(self.explained_variance_ratio_, share)
+            self.explained_variance_ratio_ = self.explained_variance_ratio_[: self.n_components_]
+            self._model_ = model.truncate(self.n_components_)
+            vars(net).update(module_=self._model_)
 
     @property
     @isolate_torch()
@@ -270,137 +255,6 @@ class BaseAutoencoder(
             unpack_training(net, saved)
             self._net_ = net
         return net
-
-    @property
-    def encoder_(self):
-        """The network that maps standardised rows u to codes z."""
-        return self._get_fitted("_model_").encoder
-
-    @property
-    def decoder_(self):
-        """The network that maps codes z to standardised rows û."""
-        return self._get_fitted("_model_").decoder
-
-    @property
-    def mean_(self):
-        """Mean of each feature, or zeros where the network sees X itself."""
-        return convert_like(self._get_fitted("_model_").units.mean, self._array_kind_)
-
-    @property
-    def scale_(self):
-        """Square root of the mean variance, or 1 where the network sees X itself."""
-        return self._get_fitted("_model_").units.scale
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_
-
-    # ----------------------------------------------------------------- inference
-
-    @isolate_torch()
-    def transform(self, X):
-        """Encode X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_components), float32
-            With array API dispatch an array of the library and on the device of X, as are the
-            results of all methods.
-        """
-        X, rows = self._check_rows(X, "transform")
-        codes = make_result(X, torch.float32, len(rows), self.n_components_)
-        return convert_like(self._model_.map_rows(self._model_.encode, rows, codes), X)
-
-    @isolate_torch()
-    def inverse_transform(self, X):
-        """Decode codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            float64 where `fit` saw float64, or integers of 32 bits and more, else float32.
-        """
-        check_is_fitted(self)
-        check_same_namespace(X, self, attribute="mean_", method="inverse_transform")
-        codes = check_codes(self, X)
-        rows = make_rows(codes, self._model_.get_device())
-        decode = partial(self._model_.decode, clip=self.clip)
-        decoded = make_result(codes, self._model_.get_dtype(), len(rows), self.n_features_in_)
-        return convert_like(self._model_.map_rows(decode, rows, decoded), codes)
-
-    @isolate_torch()
-    def reconstruct(self, X):
-        """Encode and decode X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            float64 where `fit` saw float64, or integers of 32 bits and more, else float32.
-        """
-        X, rows = self._check_rows(X, "reconstruct")
-        reconstruct = partial(self._model_.reconstruct, clip=self.clip)
-        decoded = make_result(X, self._model_.get_dtype(), *rows.shape)
-        return convert_like(self._model_.map_rows(reconstruct, rows, decoded), X)
-
-    @isolate_torch()
-    def score_samples(self, X):
-        """Return minus the mean squared reconstruction error of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,), float64
-            In squared units of X; the lower, the less a row is like those in `fit`.
-        """
-        X, rows = self._check_rows(X, "score_samples")
-        compute_scores = partial(self._model_.compute_scores, clip=self.clip)
-        scores = make_result(X, torch.float64, len(rows))
-        return convert_like(self._model_.map_rows(compute_scores, rows, scores), X)
-
-    @isolate_torch()
-    def score(self, X, y=None):
-        """Return the share of the variance of X that its reconstruction keeps, R².
-
-        It is `sklearn.metrics.r2_score(X, reconstruct(X), multioutput="variance_weighted")`,
-        computed in constant memory. For a PCA of the training data it is the explained
-        variance ratio.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : object, default=None
-            Ignored; here for scikit-learn's convention.
-
-        Returns
-        -------
-        score : float
-            At most 1; nan with a warning for a single row.
-        """
-        _, rows = self._check_rows(X, "score")
-        if len(rows) < 2:
-            warnings.warn(
-                "R² is not defined for fewer than two samples.",
-                UndefinedMetricWarning,
-                stacklevel=3,
-            )
-            return float("nan")
-        return self._model_.compute_r2(rows, self.clip)
 
     # -------------------------------------------------------------------- saving
 
@@ -425,16 +279,6 @@ class BaseAutoencoder(
             If the file is damaged, or in the format of another release.
         """
         super().__setstate__(unpack_state(state))
-
-    # -------------------------------------------------------------- checks of tables
-
-    def _check_rows(self, X, method):
-        """Return X and its rows to encode, which are checked for finiteness part by part."""
-        check_is_fitted(self)
-        X = check_table(self, X, reset=False)
-        if not is_sliced_on_disk(X):
-            check_same_namespace(X, self, attribute="mean_", method=method)
-        return X, make_rows(X, self._model_.get_device(), type(self).__name__)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

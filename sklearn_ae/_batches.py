@@ -144,6 +144,24 @@ class Batches:
         corrupted = self.corruption(rest.reshape(-1, rest.shape[-1]), self.noise)
         return torch.cat([clean, corrupted.view(rest.shape)], dim=-2)
 
+    def read_targets(self):
+        """Yield the targets of this rank's rows, each once."""
+        for batch in self:
+            yield batch.targets
+
+    def compute_variance(self, convert):
+        """Return the squared distance of the targets from their mean, a sum over the rows.
+
+        Distances are means over the features, and `convert` is applied to the targets first.
+        """
+        sums = 0
+        for targets in self.read_targets():
+            targets = convert(targets).double()
+            count = torch.full_like(targets[0], len(targets))
+            sums = sums + torch.stack([count, targets.sum(0), targets.square().sum(0)])
+        count, total, squares = self.ranks.sum(sums)
+        return float((squares - total.square() / count).mean())
+
 
 class FixedBatches(Batches):
     """Validation batches: the same order and corruption in all epochs, so that losses compare.

@@ -30,6 +30,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
         linear start explains that share of the variance that it can restore with all
         components. None is min(32, n_features). May exceed n_features.
 
+    ordered : bool, default=False
+        Whether the code is ordered as that of PCA is: its first k numbers are a code of size k, for
+        every k. `truncated` returns the autoencoder with that code size, and `inverse_transform`
+        takes the first k columns of codes. In training each row is decoded from its whole code and
+        from its first numbers, as many as are drawn [7]_. After training the numbers are made
+        uncorrelated on X, without loss, if `code_activation` is "identity". Held-out rows judge by
+        the mean loss over the sizes 1, 2, 4, … and `n_components`; at none of these may it be more
+        than 0.001 worse than at the start, in variances of X. Reconstructions are a little worse
+        than those of a fit for one size. A custom decoder is not told how many numbers are given.
+
     corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
         Corruption of the training rows, drawn anew in each batch. One row in ten of a batch
         stays clean, so that clean rows and their corrupted copies get similar codes.
@@ -216,6 +226,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_components_ : int
         Number of code units, the size of the code.
 
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        What each number of an ordered code adds to the share of the variance of the rows that are
+        held out, as they are, without corruption; of the training rows if none are. With
+        cross-fitting each row is reconstructed by a network that has not seen it. It is never
+        negative: where more numbers would keep less on these rows, the decoder uses only as many
+        as keep most. The sum is `score` of these rows. Only with ``ordered=True``.
+
     n_features_in_ : int
         Number of features seen during `fit`.
 
@@ -291,6 +308,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
        large learning rates", 2018.
     .. [6] Schmidt, Kraaijveld and Duin, "Feedforward neural networks with random weights",
        ICPR 1992.
+    .. [7] Rippel, Gelbart and Adams, "Learning ordered representations with nested dropout",
+       ICML 2014.
 
     Examples
     --------
@@ -323,6 +342,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self,
         n_components=None,
         *,
+        ordered=False,
         corruption="gaussian",
         corruption_level=0.5,
         corruption_range=None,
@@ -357,6 +377,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         net_params=None,
     ):
         self.n_components = n_components
+        self.ordered = ordered
         self.corruption = corruption
         self.corruption_level = corruption_level
         self.corruption_range = corruption_range

@@ -24,6 +24,10 @@ N_FOLDS = 3
 MIN_GROUPS_FOR_FOLDS = 2 * N_FOLDS  # with fewer, no test finds anything at this level
 HELD_OUT = 0.1  # of the rows, where there are no folds
 
+# How much the mean loss may rise at one size of an ordered code, in units of the loss: variances of
+# standardised rows. Whole codes of PCA may have no loss at all.
+MAX_RISE = 0.001
+
 # What to do where no row can be held out.
 REMEDY = "Pass X_val, rows to hold out, or set early_stopping=False, which keeps the last epoch."
 
@@ -259,46 +263,47 @@ class KeptEpoch:
 
     Parameters
     ----------
-    module : torch.nn.Module
+    modules : list of torch.nn.Module
         In the state before training.
     start_epoch : int
         The epoch of an earlier training that left this state; 0 for none.
-    start_losses : ndarray of shape (n_rows,) or None
-        The loss of each new row at the start, to which training returns if no later
-        epoch is clearly better; None where the start is no candidate.
+    start_losses : ndarray of shape (n_sizes, n_rows) or None
+        The loss of each new row, by code sizes, at the start, to which training returns if no
+        later epoch is clearly better; None where the start is no candidate.
     labelings : list of ndarray of shape (n_rows,)
         One array of group labels per way of grouping these rows.
     measure : callable or None
-        Returns the mean loss of the module on its own training rows, where the losses are those
-        of other networks: it must be lower than at the start, too.
+        Returns the mean loss of the last module on its own training rows, where the losses are
+        those of other networks: it must be lower than at the start, too.
     """
 
-    def __init__(self, module, start_epoch, start_losses=None, labelings=(), measure=None):
-        self.module = module
+    def __init__(self, modules, start_epoch, start_losses=None, labelings=(), measure=None):
+        self.modules = modules
         self.start_epoch = self.epoch = start_epoch
         self.start_losses = start_losses
         self.labelings = labelings
         self.measure = measure
-        self.start = self.weights = copy_weights(module)
+        self.start = self.weights = list(map(copy_weights, modules))
         self.losses, self.loss = None, math.inf
 
     def update(self, epoch, losses):
-        """Take the module's weights if they are the best so far; return the gain in loss.
+        """Take the modules' weights if they are the best so far; return the gain in loss.
 
         Without losses every epoch counts as better than the one before.
         """
         loss = self.loss if losses is None else losses.mean()
         gain = math.inf if losses is None else self.loss - loss
         if gain > 0:
-            self.weights = copy_weights(self.module)
+            self.weights = list(map(copy_weights, self.modules))
             self.epoch, self.losses, self.loss = epoch, losses, loss
         return gain
 
     def restore(self):
-        """Put the chosen weights into the module and return their epoch."""
+        """Put the chosen weights into the modules and return their epoch."""
         if self.start_losses is not None and not self._is_better():
             self.epoch, self.weights = self.start_epoch, self.start
-        self.module.load_state_dict(self.weights)
+        for module, weights in zip(self.modules, self.weights, strict=True):
+            module.load_state_dict(weights)
         return self.epoch
 
     def _is_better(self):
@@ -313,8 +318,8 @@ class KeptEpoch:
         return after < before
 
     def _measure_weights(self, weights):
-        """Return the mean loss of the module with some weights on its own training rows."""
-        self.module.load_state_dict(weights)
+        """Return the mean loss of the last module with some weights on its training rows."""
+        self.modules[-1].load_state_dict(weights[-1])
         return self.measure()
 
 
@@ -331,7 +336,8 @@ def are_clearly_lower(losses, others, labelings=()):
 
     Parameters
     ----------
-    losses, others : ndarray of shape (n_rows,)
+    losses, others : ndarray of shape (n_rows,) or (n_sizes, n_rows)
+        By rows, or by code sizes and rows.
     labelings : list of ndarray of shape (n_rows,), default=()
         Labels of groups of rows, counted from 0. The mean over a group is one observation.
 
@@ -339,9 +345,13 @@ def are_clearly_lower(losses, others, labelings=()):
     -------
     bool
         Whether the mean gain of the rows is positive, and a paired one-sided t-test at the level
-        `SIGNIFICANCE` finds it so by each of the labelings, or by rows if there are none.
+        `SIGNIFICANCE` finds it so by each of the labelings, or by rows if there are none. With
+        several sizes that is the gain averaged over them, and at none the loss may rise.
     """
-    gain = others - losses
+    by_sizes = np.atleast_2d(others - losses)
+    if len(by_sizes) > 1 and by_sizes.mean(axis=1).min() < -MAX_RISE:
+        return False
+    gain = by_sizes.mean(axis=0)
     by_groups = [average_groups(gain, labels) for labels in labelings] or [gain]
     return bool(gain.mean() > 0) and all(map(is_clearly_positive, by_groups))
 

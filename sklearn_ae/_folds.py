@@ -112,31 +112,34 @@ class Networks(nn.Module):
             model.train(mode)
         return super().train(mode)
 
-    def forward(self, u):
-        """Map standardised rows (n_networks, n, n_features) to their reconstruction."""
+    def forward(self, u, size=None):
+        """Map standardised rows (n_networks, n, n_features) to their reconstruction.
+
+        `size` and what training returns are as in a single model.
+        """
         u = u - self.offsets
         by_parts = self.training and self.returns_linear
-        if not self.trains_as_one:
-            outputs = [self.run_model(*pair, by_parts) for pair in zip(self.models, u, strict=True)]
-            outputs = tuple(map(torch.stack, zip(*outputs, strict=True)))
-        elif by_parts:
-            outputs = decode_by_parts(self.decoder, self.encoder(u))
+        if self.trains_as_one:
+            outputs = run_coders(self, u, size, by_parts)
         else:
-            outputs = (self.decoder(self.encoder(u)),)
+            pairs = zip(self.models, u, strict=True)
+            outputs = [run_coders(model, rows, size, by_parts) for model, rows in pairs]
+            outputs = tuple(map(torch.stack, zip(*outputs, strict=True)))
         if self.adds_offsets:
             outputs = tuple(output + self.offsets for output in outputs)
         return outputs if by_parts else outputs[0]
-
-    def run_model(self, model, u, by_parts):
-        """Return a tuple of the outputs of one model."""
-        codes = model.encoder(u)
-        return decode_by_parts(model.decoder, codes) if by_parts else (model.decoder(codes),)
 
     def release(self):
         """Let the last model own its weights again."""
         if self.trains_as_one:
             for parameter in self.models[-1].parameters():
                 parameter.data = parameter.data.clone()
+
+
+def run_coders(network, u, size, by_parts):
+    """Return a tuple of the outputs of a network's encoder and decoder."""
+    codes = network.encoder(u)[..., :size]
+    return decode_by_parts(network.decoder, codes) if by_parts else (network.decoder(codes),)
 
 
 class FoldBatches(Batches):
@@ -200,6 +203,10 @@ class LeftOutBatches(Batches):
         for index in self.cut(self.folds.to(self.targets.device)):
             yield Batch(self.inputs[index], self.targets[index], index.shape[1])
 
+    def read_targets(self):
+        """Yield the targets of the rows that judge."""
+        yield self.targets[torch.from_numpy(self.is_judging).to(self.targets.device)]
+
     def arrange(self, losses):
         """Return the losses (n_networks, n_most) of the folds' rows in the order of X."""
         arranged = np.full(len(self.index), np.nan)
@@ -241,7 +248,11 @@ class CrossFitTrial:
     def measure_training_rows(self):
         """Return the mean loss of the network of all rows on these rows."""
         batches = FixedBatches(self.X, LEFT_OUT, *self.drawing)
-        return self.net.compute_row_losses(batches, self.net.module_).mean()
+        return self.net.compute_validation_losses(batches, self.net.module_).mean()
+
+    def list_models(self):
+        """Return the models of the folds and that of all rows."""
+        return self.network.models
 
     def list_last_layers(self):
         """Return the last layers of the decoder's correction, of all networks."""

@@ -43,7 +43,13 @@ class ReconstructionLoss(nn.Module):
         self.has_shifted_targets = name == "binary_cross_entropy" and bool(units.mean.any())
 
     def forward(self, output, target):
-        """Return the mean over all entries, a scalar tensor."""
+        """Return the mean over all entries, a scalar tensor.
+
+        Each target may have several outputs, which follow each other as whole batches.
+        """
+        n_copies = output.shape[-2] // target.shape[-2]
+        if n_copies > 1:
+            target = torch.cat([target] * n_copies, dim=-2)
         return LOSSES[self.name][0](output, self.make_target(output, target))
 
     def compute_row_losses(self, output, target):
@@ -63,6 +69,18 @@ class ReconstructionLoss(nn.Module):
         if self.bounds is None:
             return target
         return (output - output.clamp(*self.bounds)).add_(target)
+
+    def show_targets(self, target):
+        """Return targets u as X where outputs are logits of it, and as they are otherwise."""
+        return self.units.restore_targets(target) if self.units.has_logits else target
+
+    def measure_squares(self, output, target):
+        """Return the mean squared error of each row that is restored from an output."""
+        if self.units.has_logits:
+            output = output.sigmoid()
+        elif self.bounds is not None:
+            output = output.clamp(*self.bounds)
+        return F.mse_loss(output, self.show_targets(target), reduction="none").mean(dim=-1)
 
     def get_unit(self):
         """Return the factor from a loss of u to a loss of X."""

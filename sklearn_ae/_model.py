@@ -1,11 +1,13 @@
 """A trained network in units of X: encode and decode, part by part. Knows nothing of skorch."""
 
+from dataclasses import replace
+
 import torch
 from sklearn.utils import gen_batches
 from torch import nn
 
 from ._moments import RunningMoments
-from ._networks import decode_by_parts, make_coders, measure_row_width
+from ._networks import KeepFirst, decode_by_parts, make_coders, measure_row_width
 from ._rows import check_finite
 from ._sparse_batch import pad_rows
 
@@ -49,15 +51,30 @@ class Model(nn.Module):
         self.row_width = row_width
         self.estimator_name = estimator_name
 
-    def forward(self, u):
-        """Map standardised rows (n, n_features) to their reconstruction, same shape.
+    def forward(self, u, size=None):
+        """Map standardised rows (n, n_features) to their reconstruction.
 
-        In training, with `returns_linear`, also to that of the linear path alone.
+        In training an ordered code has two reconstructions of each row, one after the other. With
+        `returns_linear` there are also those of the linear path alone.
+
+        Parameters
+        ----------
+        u : tensor of shape (n, n_features)
+        size : int, default=None
+            How many numbers of an ordered code to decode; None for all.
         """
-        codes = self.encoder(u)
+        codes = self.encoder(u)[..., :size]
         if not (self.training and self.returns_linear):
             return self.decoder(codes)
         return decode_by_parts(self.decoder, codes)
+
+    def truncate(self, n_components):
+        """Return a model with these weights whose code has only the first numbers."""
+        encoder = [layer for layer in self.encoder if not isinstance(layer, KeepFirst)]
+        encoder = nn.Sequential(*encoder, KeepFirst(n_components))
+        architecture = replace(self.architecture, n_components=n_components)
+        rest = self.units, encoder, self.decoder, self.row_width, self.estimator_name
+        return Model(architecture, *rest).train(self.training)
 
     def can_train(self):
         """Tell whether any parameter can be trained."""

@@ -8,6 +8,8 @@ With the linear path an autoencoder computes, for a standardised row u of shape 
 f and g are networks that return zero before training: the untrained autoencoder is linear. PCA
 needs no b; only outputs that are logits need a c. `scale` puts codes into the units of X, as
 PCA has them.
+
+The code is ordered if there is a `Bottleneck` at the entrance of the decoder.
 """
 
 import itertools
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ._random import seed_torch
@@ -33,6 +36,11 @@ ACTIVATIONS = {
 }
 
 OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
+
+# In training an ordered code is decoded once as a whole and so many times cut at a random size,
+# spaced evenly in the logarithm of the size plus `SMALL_SIZES`.
+RANDOM_CUTS = 1
+SMALL_SIZES = 3
 
 # Modules, parameters and buffers of the networks that factories returned, by address. No two
 # networks may share one.
@@ -67,6 +75,9 @@ class Architecture:
     Attributes
     ----------
     n_features, n_components : int
+    n_ordered : int or None
+        How many numbers an ordered code had in training, of which the code is the first; None if
+        the code is not ordered.
     hidden_layer_sizes : list of int
         Widths of the dense layers between rows, or the last convolution, and code.
     activation : str
@@ -86,6 +97,7 @@ class Architecture:
 
     n_features: int
     n_components: int
+    n_ordered: int | None
     hidden_layer_sizes: list
     activation: str
     conv_filters: list
@@ -97,10 +109,27 @@ class Architecture:
     linear_path: LinearPath | None
     multiplies_sparsely: bool
 
+    @property
+    def code_width(self):
+        """Numbers of the code that the layers compute."""
+        return self.n_ordered or self.n_components
+
+    @property
+    def decoder_width(self):
+        """Numbers that the first layer of the decoder takes: codes, and which of them are given."""
+        is_told = self.n_ordered is not None and self.decoder is None
+        return self.code_width * (2 if is_told else 1)
+
+    def list_sizes(self):
+        """Return the code sizes by which a network is judged: the powers of two, and the last."""
+        if self.n_ordered is None:
+            return [self.n_components]
+        return [2**i for i in range((self.n_components - 1).bit_length())] + [self.n_components]
+
     def make_encoder(self, code_activation, generator):
-        """Return a network from rows (n, n_features) to codes (n, n_components)."""
+        """Return a network from rows (n, n_features) to codes (n, code_width)."""
         if self.encoder is not None:
-            size = self.n_features, self.n_components
+            size = self.n_features, self.code_width
             module = call_factory("encoder", self.encoder, *size, generator)
             return nn.Sequential(Scale(1.0), module, *make_activation(code_activation))
         convolutions, n_dense = [], self.n_features
@@ -116,17 +145,17 @@ class Architecture:
                 ]
             convolutions.append(nn.Flatten())
             n_dense = channels[-1] * math.prod(sizes[-1])
-        widths = [n_dense, *self.hidden_layer_sizes, self.n_components]
+        widths = [n_dense, *self.hidden_layer_sizes, self.code_width]
         layers = make_dense_layers(widths, self.activation, code_activation, generator)
         return nn.Sequential(*convolutions, *layers)
 
     def make_decoder(self, output_activation, generator):
-        """Return a network from codes (n, n_components) to rows (n, n_features)."""
+        """Return a network from codes (n, decoder_width) to rows (n, n_features)."""
         if self.decoder is not None:
-            size = self.n_components, self.n_features
+            size = self.decoder_width, self.n_features
             module = call_factory("decoder", self.decoder, *size, generator)
             return nn.Sequential(Scale(1.0), module, *make_activation(output_activation))
-        widths = [self.n_components, *self.hidden_layer_sizes[::-1]]
+        widths = [self.decoder_width, *self.hidden_layer_sizes[::-1]]
         if not self.conv_filters:
             widths = [*widths, self.n_features]
             return make_dense_layers(widths, self.activation, output_activation, generator)
@@ -163,10 +192,110 @@ class Residual(nn.Module):
 
 def decode_by_parts(decoder, codes):
     """Return the outputs of a decoder with a linear path, and those of this path alone."""
-    unscale, residual = decoder
-    z = unscale(codes)
+    enter, residual = decoder
+    z = enter(codes)
     linear = residual.linear(z)
     return linear + residual.correction(z), linear
+
+
+class Mix(nn.Module):
+    """A matrix, at first the identity, that is set and not trained.
+
+    Parameters
+    ----------
+    n_components : int
+    """
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(n_components, dtype=torch.float32))
+
+    def forward(self, codes):
+        """Map (..., n_components) to the same shape."""
+        return codes @ self.matrix.T
+
+    @torch.no_grad()
+    def set_product(self, *factors):
+        """Set the matrix to the product of two, arrays or tensors, computed in float64."""
+        first, second = (torch.as_tensor(factor).double().cpu() for factor in factors)
+        self.matrix.copy_(first @ second)
+
+
+class KeepFirst(nn.Module):
+    """The first numbers of a code, as many as `n_components`."""
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.n_components = n_components
+
+    def forward(self, codes):
+        """Map (n, n_ordered) to (n, n_components)."""
+        return codes[..., : self.n_components]
+
+
+class Bottleneck(nn.Module):
+    """What orders a code: the decoder never knows more than its first numbers.
+
+    In training each row comes more than once: with all numbers, and cut at random sizes, as in
+    nested dropout [1]_. Several sizes in each step are as in matryoshka representations [2]_.
+
+    Otherwise a code is cut where it ends. A decoder of ours is told where that is.
+
+    Parameters
+    ----------
+    n_components : int
+    tells : bool
+        Whether each number is followed, in a second half, by a 1 if it is given and a 0 if not.
+
+    Attributes
+    ----------
+    mix : Mix
+        Undoes that of the encoder.
+    n_used : tensor of int64 of shape (n_components,)
+        For each size the numbers that are used: fewer, where these are better on new rows.
+
+    References
+    ----------
+    .. [1] Rippel, Gelbart and Adams, "Learning ordered representations with nested dropout",
+       ICML 2014.
+    .. [2] Kusupati et al., "Matryoshka representation learning", NeurIPS 2022.
+    """
+
+    def __init__(self, n_components, tells):
+        super().__init__()
+        self.n_components = n_components
+        self.tells = tells
+        self.mix = Mix(n_components)
+        numbers = torch.arange(n_components)
+        self.register_buffer("numbers", numbers, persistent=False)
+        self.register_buffer("n_used", numbers + 1)
+
+    def forward(self, codes):
+        """Map (..., n, n_given) to (..., n, n_components); in training to several times n rows."""
+        n_given = codes.shape[-1]
+        codes = self.mix(F.pad(codes, (0, self.n_components - n_given)))
+        if self.training:
+            sizes = self.draw_sizes(codes, n_given)
+            codes = torch.cat([codes] * (1 + RANDOM_CUTS), dim=-2)
+        else:
+            sizes = self.n_used[n_given - 1]
+        is_given = (self.numbers < sizes.unsqueeze(-1)).to(codes)
+        codes = codes * is_given
+        return torch.cat([codes, is_given.expand_as(codes)], dim=-1) if self.tells else codes
+
+    def draw_sizes(self, codes, n_given):
+        """Return where codes (..., n, n_given) are cut: first not at all, then at drawn sizes."""
+        shape = *codes.shape[:-2], RANDOM_CUTS * codes.shape[-2]
+        drawn = torch.rand(shape, device=codes.device, dtype=torch.float32)
+        spread = math.log(1 + n_given / SMALL_SIZES)
+        drawn = drawn.mul_(spread).expm1_().mul_(SMALL_SIZES).long().clamp_(0, n_given - 1) + 1
+        whole = torch.full_like(drawn[..., : codes.shape[-2]], n_given)
+        return torch.cat([whole, drawn], dim=-1)
+
+    @torch.no_grad()
+    def set_used(self, n_used):
+        """Set the numbers that are used for the first sizes, an array of int."""
+        self.n_used[: len(n_used)] = torch.as_tensor(n_used)
 
 
 class Scale(nn.Module):
@@ -415,6 +544,8 @@ def make_coders(architecture, units, generator=None, start=None):
         encoder, decoder = make_residual_coders(architecture, units, generator)
         if start is not None:
             set_start(encoder, decoder, start)
+    if architecture.n_ordered is not None:
+        add_bottleneck(encoder, decoder, architecture)
     if architecture.multiplies_sparsely:
         use_sparse_products(encoder)
     return encoder, decoder
@@ -423,13 +554,29 @@ def make_coders(architecture, units, generator=None, start=None):
 def set_start(encoder, decoder, start):
     """Set the linear path of an encoder and a decoder to a `LinearStart`."""
     set_weights(encoder[0].linear, start.encoder, start.bias)
-    set_weights(decoder[1].linear, start.decoder, start.decoder_bias)
+    layer = decoder[1].linear
+    weight = torch.as_tensor(start.decoder)
+    set_weights(layer, F.pad(weight, (0, layer.in_features - weight.shape[1])), start.decoder_bias)
+
+
+def add_bottleneck(encoder, decoder, architecture):
+    """Make the code of an encoder and a decoder ordered."""
+    n_components = architecture.n_ordered
+    bottleneck = Bottleneck(n_components, tells=architecture.decoder is None)
+    if architecture.linear_path is None:
+        decoder.insert(0, bottleneck)
+    else:
+        decoder[0] = nn.Sequential(decoder[0], bottleneck)
+    if architecture.code_activation == "identity":  # others have a range, which a mix would leave
+        encoder.append(Mix(n_components))
+    if architecture.n_components < n_components:
+        encoder.append(KeepFirst(architecture.n_components))
 
 
 def make_residual_coders(architecture, units, generator):
     """Return an encoder and a decoder with a linear path each, both of which return zeros."""
     path = architecture.linear_path
-    n_features, n_components = architecture.n_features, architecture.n_components
+    n_features, n_components = architecture.n_features, architecture.code_width
     f = architecture.make_encoder("identity", generator)
     g = architecture.make_decoder("identity", generator)
     if architecture.encoder is None:
@@ -440,12 +587,12 @@ def make_residual_coders(architecture, units, generator):
     if architecture.decoder is None:
         zero_last_layer(g)
         with torch.no_grad():
-            g[0].weight.div_(path.code_rms)
+            g[0].weight[:, :n_components].div_(path.code_rms)
     else:
         g[0].factor = 1 / path.code_rms
         g.append(Gain(n_features))
     encoding = make_zero_linear(n_features, n_components, path.has_bias)
-    decoding = make_zero_linear(n_components, n_features, path.has_decoder_bias)
+    decoding = make_zero_linear(architecture.decoder_width, n_features, path.has_decoder_bias)
     return (
         nn.Sequential(Residual(encoding, f), ScaleCodes(units)),
         nn.Sequential(UnscaleCodes(units), Residual(decoding, g)),

@@ -57,6 +57,7 @@ CONSTRAINTS = {
     "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+    "ordered": ["boolean"],
     "early_stopping": ["boolean"],
     "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -106,7 +107,7 @@ UNUSED_NET_PARAMS = {
 
 # Parameters that are copied into the plan unchanged.
 UNCHANGED = (
-    *("activation", "encoder", "decoder", "code_activation"),
+    *("ordered", "activation", "encoder", "decoder", "code_activation"),
     *("loss", "clip", "optimizer", "learning_rate", "schedule", "precision"),
     *("early_stopping", "n_iter_no_change", "tol"),
     *("data_parallel", "verbose", "net_params"),
@@ -115,6 +116,7 @@ UNCHANGED = (
 # Choices that must stay when a network is trained further.
 NETWORK_CHOICES = (
     "n_components",
+    "ordered",
     "hidden_layer_sizes",
     "activation",
     "conv_filters",
@@ -190,6 +192,7 @@ class Plan:
     n_samples: int
     n_features: int
     n_components: int | float
+    ordered: bool
     hidden_layer_sizes: tuple
     has_automatic_widths: bool
     activation: str
@@ -233,10 +236,12 @@ class Plan:
         linear_path : LinearPath or None
         multiplies_sparsely : bool
         """
-        widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
+        smallest = 1 if self.ordered else n_components
+        widths = next(w for limit, w in self.hidden_layer_sizes if smallest < limit)
         return Architecture(
             n_features=self.n_features,
             n_components=n_components,
+            n_ordered=n_components if self.ordered else None,
             hidden_layer_sizes=list(widths),
             activation=self.activation,
             conv_filters=list(self.conv_filters),

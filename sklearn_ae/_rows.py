@@ -103,10 +103,12 @@ def check_codes(estimator, X):
     xp, _ = get_namespace(X)
     with raise_overflow_as_value_error():
         codes = check_array(X, dtype=xp.float32, input_name="X", estimator=estimator)
-    if codes.shape[1] != estimator.n_components_:
+    n_given, n_components = codes.shape[1], estimator.n_components_
+    is_cut = n_given < n_components and estimator.ordered
+    if n_given != n_components and not is_cut:
         raise ValueError(
-            f"X has {codes.shape[1]} columns, but inverse_transform of "
-            f"{type(estimator).__name__} is expecting codes with {estimator.n_components_} "
+            f"X has {n_given} columns, but inverse_transform of "
+            f"{type(estimator).__name__} is expecting codes with {n_components} "
             "components, as transform returns them."
         )
     return codes

@@ -4,8 +4,10 @@ That is what pickle, joblib, cloudpickle and skops save: no objects of torch or 
 that depends on a device, and nothing that only training needs.
 """
 
+import copy
 import zlib
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from numbers import Number
 
@@ -35,6 +37,7 @@ def pack_state(state, with_optimizer):
         Whether to include the moments of the optimizer.
     """
     state = {**state, "net_params": strip_training_state(state["net_params"])}
+    state.pop("_shares_weights_", None)  # not with what is loaded
     if isinstance(state["device"], torch.device):
         state["device"] = DEVICE, str(state["device"])
     if "_model_" in state:
@@ -245,6 +248,7 @@ def restore_on_error(estimator, trains_on):
         Whether the block trains the model of the estimator, or makes a new one.
     """
     with isolate_torch():
+        own_weights(estimator)
         checkpoint = make_checkpoint(estimator) if trains_on else None
     before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     generator = estimator.random_state
@@ -264,6 +268,33 @@ def restore_on_error(estimator, trains_on):
         if is_out_of_memory(error):
             raise MemoryError(OUT_OF_MEMORY) from error
         raise
+
+
+def share_weights(estimator, n_components):
+    """Return the fitted attributes of an ordered estimator for one with a smaller code.
+
+    From now on both own their weights only after `own_weights`.
+    """
+    estimator._shares_weights_ = True
+    state = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+    net = state["_net_"]
+    return {
+        **state,
+        "_model_": estimator._model_.truncate(n_components),
+        "_net_": net if isinstance(net, dict) else pack_training(net, with_optimizer=True),
+        "_plan_": replace(estimator._plan_, n_components=n_components),
+        "n_components_": n_components,
+        "explained_variance_ratio_": estimator.explained_variance_ratio_[:n_components],
+    }
+
+
+def own_weights(estimator):
+    """Give an estimator a copy of its weights before it is trained, if others share them."""
+    if vars(estimator).pop("_shares_weights_", False):
+        net = estimator._net_
+        if not isinstance(net, dict):
+            estimator._net_ = pack_training(net, with_optimizer=True)
+        estimator._model_ = copy.deepcopy(estimator._model_)
 
 
 def make_checkpoint(estimator):

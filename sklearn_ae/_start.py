@@ -52,6 +52,8 @@ MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 # adds to the covariance. It draws the regression towards the identity, for which the start is PCA.
 PENALTY = 1.0
 
+NUMBERS_TO_SPARE = 1.25  # of an ordered code: as many times those that PCA needs for a share
+
 # Rows of a first chunk for each component, for means and principal components worth keeping.
 ROWS_A_COMPONENT = 10
 
@@ -114,8 +116,9 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     n_components, start, path = plan.n_components, None, None
     if plan.has_linear_path or n_components < 1:
         corrupt = make_array_corruption(plan, units, random_state)
+        compute = partial(compute_start, rows, units, random_state=seed, corrupt=corrupt)
         start, drawn = ranks.agree_on(
-            lambda: (compute_start(rows, units, n_components, seed, corrupt), random_state)
+            lambda: (compute_enough(compute, plan, min(rows.shape)), random_state)
         )
         random_state.set_state(drawn.get_state())  # the first rank may have drawn from it
         n_components = len(start.encoder)
@@ -130,6 +133,19 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     if plan.max_epochs and not model.can_train():
         raise ValueError("Nothing in the networks of encoder and decoder can be trained.")
     return model
+
+
+def compute_enough(compute, plan, n_most):
+    """Return the start for a plan, given a function of the number of components that computes it.
+
+    An ordered code that shall keep a share of the variance of new rows begins with more numbers
+    than PCA needs for this share of the rows that it sees, and is cut after training.
+    """
+    start = compute(plan.n_components)
+    n_found = len(start.encoder)
+    if not plan.ordered or plan.n_components >= 1 or n_found >= n_most:
+        return start
+    return compute(min(n_most, math.ceil(NUMBERS_TO_SPARE * n_found)))
 
 
 def start_folds(model, rows, plan, seed, random_state, members):

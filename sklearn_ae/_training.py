@@ -22,6 +22,7 @@ from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
 from ._losses import ReconstructionLoss
 from ._networks import LINEAR_PATH
+from ._ordering import use_best_sizes
 from ._random import seed_torch
 from ._rows import make_rows
 
@@ -164,6 +165,10 @@ class HoldOutTrial:
         self.batches = net.get_iterator(train, training=True)
         self.held_out = None if valid is None else net.get_iterator(valid)
 
+    def list_models(self):
+        """Return the models, that of the estimator last."""
+        return [self.network]
+
     def list_last_layers(self):
         """Return the last layers of the decoder's correction, of all networks."""
         return [get_last_layer(self.network)]
@@ -211,9 +216,12 @@ class AutoencoderNet(NeuralNet):
         Mean loss of the validation rows before the first epoch.
     solved_loss_ : float or None
         Their loss after the last layer was solved, if the module has these weights.
+    explained_variance_ratio_ : ndarray of shape (n_components,) or None
+        What each number of an ordered code adds to the share of the variance that is kept.
     """
 
     best_epoch_, start_loss_, solved_loss_ = 0, None, None  # before training
+    explained_variance_ratio_ = None
 
     def __init__(
         self,
@@ -300,6 +308,8 @@ class AutoencoderNet(NeuralNet):
         trial = (CrossFitTrial if isinstance(self.train_split, CrossFit) else HoldOutTrial)(self, X)
         try:
             self._run_trial(trial, epochs)
+            if self.module_.architecture.n_ordered:
+                self.explained_variance_ratio_ = use_best_sizes(self, trial)
         finally:
             trial.close()
             for name in ("trial_", "parameters_", "rates_", "forward_"):
@@ -326,7 +336,9 @@ class AutoencoderNet(NeuralNet):
         start_losses = start_losses if self.keep_start else None
         labelings = getattr(self.train_split, "labelings", ())
         measure = trial.measure_training_rows
-        kept = KeptEpoch(self.module_, self.best_epoch_, start_losses, labelings, measure)
+        # those of folds are needed after training to measure an ordered code
+        models = trial.list_models()[0 if self.module_.architecture.n_ordered else -1 :]
+        kept = KeptEpoch(models, self.best_epoch_, start_losses, labelings, measure)
         if self.has_correction:  # a candidate: training learns better features without it
             zero_parameters(trial.list_last_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
@@ -378,12 +390,20 @@ class AutoencoderNet(NeuralNet):
             for batch in batches:
                 self._run_step(self.validation_step, batch, "valid")
         losses = self.compute_validation_losses(batches)
-        self._record("valid", float(losses.mean()), len(losses))
+        self._record("valid", float(losses.mean()), losses.shape[-1])
         return losses
 
-    def compute_validation_losses(self, batches):
-        """Return the losses of all held-out rows, of which each rank computes its share."""
-        return batches.arrange(self.compute_row_losses(batches))
+    def compute_validation_losses(self, batches, network=None):
+        """Return the losses of all rows of batches, of which each rank computes its share.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_sizes, n_rows), float64
+            By code sizes: the whole code, or those by which an ordered one is judged.
+        """
+        sizes = self.module_.architecture.list_sizes()
+        losses = (self.compute_row_losses(batches, network, size) for size in sizes)
+        return np.stack(list(map(batches.arrange, losses)))
 
     def _run_step(self, step_fn, batch, prefix):
         """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
@@ -411,7 +431,7 @@ class AutoencoderNet(NeuralNet):
                 total = loss + self.linear_weight * self.criterion_(linear.float(), batch.targets)
             total.backward(batch.weight)
             step.setdefault("loss", loss)
-            step.setdefault("y_pred", output)
+            step.setdefault("y_pred", output[..., : batch.targets.shape[-2], :])
             if self.watched_:
                 named_parameters = list(self.get_all_learnable_params())
                 self.notify(
@@ -483,13 +503,13 @@ class AutoencoderNet(NeuralNet):
             yield output.to(device)
 
     @torch.no_grad()
-    def compute_row_losses(self, batches, network=None):
+    def compute_row_losses(self, batches, network=None, size=None):
         """Return the losses of the rows of batches, the last dimension of a float64 array."""
         network = self.trial_.network if network is None else network
         network.eval()
         losses = [torch.empty(0, device=self.device)]
         for batch in batches:
-            output = network(batch.inputs)
+            output = network(batch.inputs, size)
             losses.append(self.criterion_.compute_row_losses(output, batch.targets))
         return torch.cat(losses, dim=-1).double().cpu().numpy()
 
@@ -506,7 +526,11 @@ class AutoencoderNet(NeuralNet):
         best = [start, *(validation or training)][self.best_epoch_]
         if self.solved_loss_ is not None:
             best = unit * self.solved_loss_
+        ordering = {}
+        if self.explained_variance_ratio_ is not None:
+            ordering["explained_variance_ratio_"] = self.explained_variance_ratio_
         return {
+            **ordering,
             "loss_curve_": training,
             "validation_loss_curve_": validation,
             "start_loss_": start,
@@ -515,10 +539,10 @@ class AutoencoderNet(NeuralNet):
             "best_loss_": best,
         }
 
-    def seed_custom_networks(self):
-        """Return a context that seeds what custom networks draw in training, for dropout."""
+    def seed_networks(self):
+        """Return a context that seeds what networks draw in training: cuts of codes, dropout."""
         architecture = self.module_.architecture
-        if architecture.encoder is None and architecture.decoder is None:
+        if not (architecture.n_ordered or architecture.encoder or architecture.decoder):
             return nullcontext()
         ranks = self.iterator_train__ranks
         return seed_torch(self.iterator_train__generator, self.device, ranks.number)

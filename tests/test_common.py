@@ -92,6 +92,13 @@ def test_shared_parameters_are_documented_alike():
     assert plain.keys() < denoising.keys()
     # what the start and the defaults are, and the number of a reference
     own = {"n_components", "init", "schedule", "warm_start", "random_state"}
-    own |= {"hidden_layer_sizes", "activation", "learning_rate", "batch_size", "max_epochs"}
+    own |= {
+        "ordered",
+        "hidden_layer_sizes",
+        "activation",
+        "learning_rate",
+        "batch_size",
+        "max_epochs",
+    }
     for name in plain.keys() - own:
         assert denoising[name] == plain[name]

@@ -247,7 +247,7 @@ def losses_of(mean, n_rows=200, seed=0):
 
 def test_kept_epoch_is_the_best_or_the_start():
     module = nn.Linear(1, 1)
-    kept = KeptEpoch(module, 0, start_losses=losses_of(1.0))
+    kept = KeptEpoch([module], 0, start_losses=losses_of(1.0))
     start = module.weight.detach().clone()
     for epoch, loss in enumerate([0.9, 0.5, 0.8], start=1):
         with torch.no_grad():
