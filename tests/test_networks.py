@@ -52,7 +52,7 @@ def architecture(
         **others,
     }
     return Architecture(
-        n_features, n_components, list(hidden), activation, list(filters), shape, **others
+        n_features, n_components, None, list(hidden), activation, list(filters), shape, **others
     )
 
 
