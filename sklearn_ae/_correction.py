@@ -136,7 +136,7 @@ def solve_model(model, data, corrupt, split):
     index = index.sort().values  # files are read from front to back
     index = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home)
     pairs = (pair_rows(model, data[part], corrupt) for part in index.split(PART_ROWS))
-    ridge = HiddenRidge(units for pair in pairs for units in read_units(model, *pair))
+    ridge = HiddenRidge(read_units(model, *pair) for pair in pairs)
     errors = ridge.validate()
     if not errors.min() < ridge.total / ridge.n_rows:
         return None
@@ -149,14 +149,14 @@ def solve_folds(model, data, corrupt, split):
     members = zip(split.models, split.offsets.to(pair[0].device), split.train, strict=True)
     ridges, errors, error = [], 0.0, 0.0
     for (fold, offset, train), valid in zip(members, split.valid, strict=True):
-        ridge = HiddenRidge(read_units(fold, *(rows[train] - offset for rows in pair)))
-        for hidden, residual in read_units(fold, *(rows[valid] - offset for rows in pair)):
-            errors = errors + ridge.measure_errors(hidden, residual)
-            error += np.square(residual).sum()
+        ridge = HiddenRidge([read_units(fold, *(rows[train] - offset for rows in pair))])
+        hidden, residual = read_units(fold, *(rows[valid] - offset for rows in pair))
+        errors = errors + ridge.measure_errors(hidden, residual)
+        error += np.square(residual).sum()
         ridges.append(ridge)
     if not errors.min() < error:
         return False
-    ridges.append(HiddenRidge(read_units(model, *pair)))
+    ridges.append(HiddenRidge([read_units(model, *pair)]))
     for own, ridge in zip([*split.models, model], ridges, strict=True):
         set_correction(own, *ridge.solve(PENALTIES[errors.argmin()]))
     return True
@@ -169,20 +169,16 @@ def pair_rows(model, u, corrupt):
 
 
 def read_units(model, targets, inputs):
-    """Yield the hidden units of standardised rows, and what the linear path leaves of targets.
+    """Return the hidden units of standardised rows, and what the linear path leaves of targets.
 
-    Rows come once, or with an ordered code once for each size by which it is judged.
-
-    Yields
-    ------
+    Returns
+    -------
     hidden, residual : ndarrays of shapes (n_rows, n_hidden) and (n_rows, n_features), float64
     """
-    enter, decoder = model.decoder
-    all_codes = model.encoder(inputs)
-    for size in model.architecture.list_sizes():
-        codes = enter(all_codes[:, :size])
-        hidden, residual = decoder.correction[:-1](codes), targets - decoder.linear(codes)
-        yield hidden.double().cpu().numpy(), residual.double().cpu().numpy()
+    decoder = model.decoder[1]
+    codes = model.encoder[0](inputs)
+    hidden = decoder.correction[:-1](codes)
+    return hidden.double().cpu().numpy(), (targets - decoder.linear(codes)).double().cpu().numpy()
 
 
 def set_correction(model, weight, bias):

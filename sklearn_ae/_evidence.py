@@ -27,6 +27,7 @@ HELD_OUT = 0.1  # of the rows, where there are no folds
 # How much the mean loss may rise at one size of an ordered code, in units of the loss: variances of
 # standardised rows. Whole codes of PCA may have no loss at all.
 MAX_RISE = 0.001
+RISE_PENALTY = 1e6  # puts epochs whose loss rises by more behind all others
 
 # What to do where no row can be held out.
 REMEDY = "Pass X_val, rows to hold out, or set early_stopping=False, which keeps the last epoch."
@@ -289,14 +290,20 @@ class KeptEpoch:
     def update(self, epoch, losses):
         """Take the modules' weights if they are the best so far; return the gain in loss.
 
-        Without losses every epoch counts as better than the one before.
+        Without losses every epoch counts as better than the one before. An epoch with higher
+        losses than the start at some size of an ordered code is the best only of such epochs.
         """
-        loss = self.loss if losses is None else losses.mean()
+        loss = self.loss if losses is None else losses.mean() + self._measure_rise(losses)
         gain = math.inf if losses is None else self.loss - loss
         if gain > 0:
             self.weights = list(map(copy_weights, self.modules))
             self.epoch, self.losses, self.loss = epoch, losses, loss
         return gain
+
+    def _measure_rise(self, losses):
+        """Return the penalty of losses that are higher than at the start at some code size."""
+        is_allowed = self.start_losses is None or not have_risen(losses, self.start_losses)
+        return 0.0 if is_allowed else RISE_PENALTY
 
     def restore(self):
         """Put the chosen weights into the modules and return their epoch."""
@@ -348,12 +355,17 @@ def are_clearly_lower(losses, others, labelings=()):
         `SIGNIFICANCE` finds it so by each of the labelings, or by rows if there are none. With
         several sizes that is the gain averaged over them, and at none the loss may rise.
     """
-    by_sizes = np.atleast_2d(others - losses)
-    if len(by_sizes) > 1 and by_sizes.mean(axis=1).min() < -MAX_RISE:
+    if have_risen(losses, others):
         return False
-    gain = by_sizes.mean(axis=0)
+    gain = np.atleast_2d(others - losses).mean(axis=0)
     by_groups = [average_groups(gain, labels) for labels in labelings] or [gain]
     return bool(gain.mean() > 0) and all(map(is_clearly_positive, by_groups))
+
+
+def have_risen(losses, others):
+    """Tell whether the mean of losses is higher than that of others at one of several sizes."""
+    rise = np.atleast_2d(losses - others).mean(axis=1)
+    return len(rise) > 1 and bool(rise.max() > MAX_RISE)
 
 
 def average_groups(values, labels):

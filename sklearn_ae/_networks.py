@@ -37,9 +37,10 @@ ACTIVATIONS = {
 
 OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
 
-# In training an ordered code is decoded once as a whole and so many times cut at a random size,
-# spaced evenly in the logarithm of the size plus `SMALL_SIZES`.
-RANDOM_CUTS = 1
+# In training an ordered code is decoded so many times. This share of the times it is whole, else
+# cut at a size from a distribution that is even in the logarithm of the size plus `SMALL_SIZES`.
+COPIES = 3
+SHARE_WHOLE = 0.4
 SMALL_SIZES = 3
 
 # Modules, parameters and buffers of the networks that factories returned, by address. No two
@@ -236,8 +237,8 @@ class KeepFirst(nn.Module):
 class Bottleneck(nn.Module):
     """What orders a code: the decoder never knows more than its first numbers.
 
-    In training each row comes more than once: with all numbers, and cut at random sizes, as in
-    nested dropout [1]_. Several sizes in each step are as in matryoshka representations [2]_.
+    In training each row comes several times, cut at random sizes or whole: nested dropout [1]_,
+    with several sizes in each step as in matryoshka representations [2]_.
 
     Otherwise a code is cut where it ends. A decoder of ours is told where that is.
 
@@ -276,7 +277,7 @@ class Bottleneck(nn.Module):
         codes = self.mix(F.pad(codes, (0, self.n_components - n_given)))
         if self.training:
             sizes = self.draw_sizes(codes, n_given)
-            codes = torch.cat([codes] * (1 + RANDOM_CUTS), dim=-2)
+            codes = torch.cat([codes] * COPIES, dim=-2)
         else:
             sizes = self.n_used[n_given - 1]
         is_given = (self.numbers < sizes.unsqueeze(-1)).to(codes)
@@ -284,13 +285,17 @@ class Bottleneck(nn.Module):
         return torch.cat([codes, is_given.expand_as(codes)], dim=-1) if self.tells else codes
 
     def draw_sizes(self, codes, n_given):
-        """Return where codes (..., n, n_given) are cut: first not at all, then at drawn sizes."""
-        shape = *codes.shape[:-2], RANDOM_CUTS * codes.shape[-2]
-        drawn = torch.rand(shape, device=codes.device, dtype=torch.float32)
-        spread = math.log(1 + n_given / SMALL_SIZES)
-        drawn = drawn.mul_(spread).expm1_().mul_(SMALL_SIZES).long().clamp_(0, n_given - 1) + 1
-        whole = torch.full_like(drawn[..., : codes.shape[-2]], n_given)
-        return torch.cat([whole, drawn], dim=-1)
+        """Return the sizes at which copies of codes (..., n, n_given) are cut.
+
+        Rows are in a random order and have the quantiles of the sizes in turn, so that every batch
+        has its share of each size, and every row a smaller and a larger one.
+        """
+        n_cuts = COPIES * codes.shape[-2]
+        rows = torch.arange(n_cuts, device=codes.device, dtype=torch.float32)
+        quantiles = (rows + torch.rand(1, device=codes.device, dtype=torch.float32)) / n_cuts
+        spread = math.log(1 + n_given / SMALL_SIZES) / (1 - SHARE_WHOLE)
+        sizes = (quantiles * spread).expm1().mul(SMALL_SIZES).long() + 1
+        return sizes.clamp(1, n_given)
 
     @torch.no_grad()
     def set_used(self, n_used):
@@ -587,7 +592,9 @@ def make_residual_coders(architecture, units, generator):
     if architecture.decoder is None:
         zero_last_layer(g)
         with torch.no_grad():
-            g[0].weight[:, :n_components].div_(path.code_rms)
+            # what a decoder of an ordered code is told beside the numbers has no weight at first
+            g[0].weight[:, n_components:] = 0
+            g[0].weight.mul_(math.sqrt(architecture.decoder_width / n_components) / path.code_rms)
     else:
         g[0].factor = 1 / path.code_rms
         g.append(Gain(n_features))

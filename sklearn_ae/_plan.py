@@ -27,6 +27,12 @@ MAX_FEATURES_FOR_FOLDS = 1_000  # several networks of more would take too long
 # mean over the features are inversely proportional to their number.
 SMALL_GRADIENT = 1e-3
 
+# Of an ordered code, whose sizes leave little of the noise of small batches and of overfitting.
+ORDERED_WIDTH = 256  # at least
+ORDERED_SHARE_OF_STEPS = 0.75
+ORDERED_MIN_BATCH = 128
+ORDERED_DECAY = 0.1
+
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
 # What scikit-learn checks of each parameter before anything else.
@@ -154,6 +160,19 @@ class Defaults:
     linear_weight: float = 0.0
     cross_fits: bool = False
 
+    def adapt_to_order(self):
+        """Return the defaults for an ordered code: one network does the work of many.
+
+        Its first layer is wide for any size, and its second as wide. Large tables need fewer
+        steps, each of which decodes every row several times.
+        """
+        (_, (width, *_)), *_ = self.hidden_layer_sizes
+        width = max(width, ORDERED_WIDTH)
+        n_steps = self.max_steps if self.cross_fits else ORDERED_SHARE_OF_STEPS * self.max_steps
+        return replace(
+            self, max_steps=int(n_steps), hidden_layer_sizes=((math.inf, (width, width)),)
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -236,8 +255,7 @@ class Plan:
         linear_path : LinearPath or None
         multiplies_sparsely : bool
         """
-        smallest = 1 if self.ordered else n_components
-        widths = next(w for limit, w in self.hidden_layer_sizes if smallest < limit)
+        widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
         return Architecture(
             n_features=self.n_features,
             n_components=n_components,
@@ -358,9 +376,10 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
     has_linear_path = resolve_linear_path(p, output_activation)
     can_be_small = has_linear_path and not is_chunk
     defaults = choose_defaults(defaults, can_be_small, n_samples, n_features)
+    defaults = defaults.adapt_to_order() if p.ordered else defaults
     device = resolve_device(p.device, estimator_name)
     check_precision(p.precision, device)
-    batch_size = resolve_batch_size(p.batch_size, n_samples, defaults.max_steps)
+    batch_size = resolve_batch_size(p, n_samples, defaults.max_steps)
     return Plan(
         **{name: params[name] for name in UNCHANGED},
         n_samples=n_samples,
@@ -500,10 +519,14 @@ def resolve_correction(p, defaults):
 
 
 def can_solve_last_layer(p):
-    """Return whether the decoder's last layer has a closed form, where there is a linear path."""
+    """Return whether the decoder's last layer has a closed form, where there is a linear path.
+
+    For ordered codes one layer is solved for all sizes, which measured worse than training alone.
+    """
     has_hidden_units = np.size(p.hidden_layer_sizes) > 0
     is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
-    return p.init == "auto" and is_dense and p.loss != "binary_cross_entropy"
+    has_mean_squares = p.loss != "binary_cross_entropy"
+    return p.init == "auto" and is_dense and has_mean_squares and not p.ordered
 
 
 def choose_defaults(defaults, can_be_small, n_samples, n_features):
@@ -568,7 +591,8 @@ def resolve_optimizer(p, n_samples, n_features, has_linear_path, estimator_name)
         return options
     weight_decay = p.weight_decay
     if weight_decay == "auto":
-        weight_decay = 0.3 / n_samples if has_linear_path else 0.0
+        factor = ORDERED_DECAY if p.ordered else 0.3
+        weight_decay = factor / n_samples if has_linear_path else 0.0
     options = {**options, "weight_decay": weight_decay}
     if not has_linear_path:
         return options
@@ -607,11 +631,12 @@ def resolve_corruption(p):
     return corruption
 
 
-def resolve_batch_size(batch_size, n_samples, max_steps):
+def resolve_batch_size(p, n_samples, max_steps):
     """Return the number of rows in a batch."""
-    if batch_size == "auto":
-        return max(64, min(n_samples // 100, 400), math.ceil(n_samples / max_steps))
-    return batch_size
+    if p.batch_size == "auto":
+        least = ORDERED_MIN_BATCH if p.ordered else 64
+        return max(least, min(n_samples // 100, 400), math.ceil(n_samples / max_steps))
+    return p.batch_size
 
 
 def resolve_validation_fraction(p, defaults, n_samples):

@@ -249,7 +249,7 @@ def test_init(unit_X, params, has_linear_path):
         (500, 64, 50),
         (1000, 64, 50),
         (10_000, 100, 12),
-        (60_000, 200, 4),
+        (60_000, 400, 8),
         (10**7, 8334, 1),
     ],
 )
@@ -342,6 +342,7 @@ def test_not_fitted(X):
 
 OUT_OF_RANGE = {
     "n_components": [0, -1, 1.5, 0.0, "two"],
+    "ordered": ["yes", 1, None],
     "hidden_layer_sizes": [0, (0,), (-3,), (2.5,), ("a",), "abc", None],
     "activation": ["sigmoid", None],
     "code_activation": ["softmax"],

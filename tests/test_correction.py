@@ -67,7 +67,7 @@ def measure_distance_from_ridge(fitted, X):
     """Return how far a last layer is from the nearest of scikit-learn's ridge regressions."""
     u = torch.from_numpy((X - X.mean(axis=0)) / fitted.scale_).float()
     with torch.no_grad():
-        ((hidden, residual),) = read_units(fitted._model_, u, u)
+        hidden, residual = read_units(fitted._model_, u, u)
     weight = fitted.decoder_[1].correction[-1].weight.detach().numpy()
     alphas = PENALTIES * np.square(hidden - hidden.mean(axis=0)).mean()
     regressions = (Ridge(alpha, solver="svd").fit(hidden, residual) for alpha in alphas)

@@ -1,0 +1,285 @@
+"""Ordered codes: cut anywhere, uncorrelated, and measured on new rows."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.linalg import ldl
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._networks import Bottleneck, Mix
+from sklearn_ae._ordering import choose_size, factor_unit_triangle
+
+X, X_TEST = train_test_split(load_digits().data, random_state=0, train_size=700)
+X_VAL, X_NEW = X_TEST[:500], X_TEST[500:]
+QUICK = {"hidden_layer_sizes": (64,), "max_epochs": 10, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def ordered():
+    return AutoencoderTransformer(6, ordered=True, **QUICK).fit(X, X_val=X_VAL)
+
+
+# what changes the networks, and the rows that they take
+KINDS = {
+    "one number": {"n_components": 1},
+    "more numbers than features": {"n_components": 70},
+    "squashed code": {"code_activation": "tanh"},
+    "random": {"init": "random"},
+    "logits": {"loss": "binary_cross_entropy"},
+    "no hidden layers": {"hidden_layer_sizes": ()},
+    "convolutions": {"conv_filters": (4,), "image_shape": (1, 8, 8)},
+    "custom networks": {"encoder": nn.Linear, "decoder": nn.Linear},
+    "start": {"max_epochs": 0},
+    "clip": {"clip": True},
+}
+
+
+@pytest.mark.parametrize("cls", [AutoencoderTransformer, DenoisingAutoencoder])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_cut_bit_for_bit(cls, kind):
+    params = {"n_components": 5, **QUICK, "max_epochs": 2, **KINDS[kind]}
+    fitted = cls(ordered=True, **params).fit(X / 16)
+    codes = fitted.transform(X_NEW / 16)
+    n_components = fitted.n_components_
+    assert fitted.explained_variance_ratio_.shape == (n_components,)
+    assert (fitted.explained_variance_ratio_ >= 0).all()
+    for k in {1, (n_components + 1) // 2, n_components}:
+        cut = fitted.truncated(k)
+        assert_array_equal(cut.transform(X_NEW / 16), codes[:, :k])
+        rows = cut.inverse_transform(codes[:, :k])
+        assert_array_equal(rows, fitted.inverse_transform(codes[:, :k]))
+        assert_array_equal(rows, cut.reconstruct(X_NEW / 16))
+
+
+def test_sparse_rows_are_cut_like_dense_ones():
+    table = sparse.random(400, 30, density=0.1, random_state=0, format="csr")
+    fitted = AutoencoderTransformer(4, ordered=True, **QUICK).fit(table)
+    codes = fitted.transform(table)
+    assert_array_equal(fitted.truncated(2).transform(table), codes[:, :2])
+    assert_allclose(fitted.transform(table.toarray()), codes, atol=1e-5)
+
+
+# ----------------------------------------------------------------- shares of the variance
+
+
+def test_shares_are_those_of_the_rows_held_out(ordered):
+    shares = ordered.explained_variance_ratio_
+    assert ordered.best_epoch_ > 0
+    for k in range(1, 7):
+        expected = ordered.truncated(k).score(X_VAL)
+        assert shares[:k].sum() == pytest.approx(expected, abs=1e-5)
+    assert_array_equal(ordered.truncated(3).explained_variance_ratio_, shares[:3])
+
+
+def test_shares_of_pca_are_those_of_pca():
+    fitted = AutoencoderTransformer(6, ordered=True, max_epochs=0, init="linear").fit(
+        X, X_val=X_VAL
+    )
+    pca = PCA(6).fit(X)
+    codes = pca.transform(X_VAL)
+    kept = [
+        r2_score(
+            X_VAL,
+            codes[:, :k] @ pca.components_[:k] + pca.mean_,
+            multioutput="variance_weighted",
+        )
+        for k in range(1, 7)
+    ]
+    assert_allclose(fitted.explained_variance_ratio_.cumsum(), kept, atol=1e-5)
+    assert_allclose(fitted.transform(X_VAL), codes, atol=1e-3)
+
+
+def test_cross_fitted_shares_are_close_to_those_of_new_rows():
+    fitted = AutoencoderTransformer(6, ordered=True, **QUICK).fit(X)
+    assert fitted.best_epoch_ > 0
+    kept = [fitted.truncated(k).score(X_NEW) for k in range(1, 7)]
+    assert_allclose(fitted.explained_variance_ratio_.cumsum(), kept, atol=0.03)
+
+
+def test_shares_without_rows_held_out_are_those_of_the_training_rows():
+    fitted = AutoencoderTransformer(4, ordered=True, early_stopping=False, **QUICK).fit(X)
+    assert fitted.explained_variance_ratio_.sum() == pytest.approx(fitted.score(X), abs=1e-5)
+    fitted.partial_fit(X[:300])
+    expected = pytest.approx(fitted.score(X[:300]), abs=1e-5)
+    assert fitted.explained_variance_ratio_.sum() == expected
+
+
+def test_numbers_that_lose_on_new_rows_are_not_used():
+    rng = np.random.RandomState(0)
+    noise = rng.normal(size=(30, 40))
+    fitted = AutoencoderTransformer(20, ordered=True, max_epochs=0).fit(
+        noise, X_val=rng.normal(size=(30, 40)) + 10 * (np.arange(40) == 0)
+    )
+    shares = fitted.explained_variance_ratio_
+    assert (shares >= 0).all()
+    assert (np.diff([fitted.truncated(k).score(noise) for k in range(1, 21)]) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7])
+def test_share_of_the_variance_selects_the_size(share):
+    fitted = AutoencoderTransformer(share, ordered=True, **QUICK).fit(X, X_val=X_VAL)
+    size = fitted.n_components_
+    assert fitted.transform(X).shape == (len(X), size)
+    assert fitted.score(X_VAL) >= share - 1e-5 > fitted.truncated(size - 1).score(X_VAL) - 2e-5
+    kept = PCA().fit(X).explained_variance_ratio_.cumsum()
+    assert size <= np.searchsorted(kept, share) + 1
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(loaded.transform(X_VAL), fitted.transform(X_VAL))
+
+
+def test_share_that_is_not_reached_is_a_warning():
+    with pytest.warns(UserWarning, match=r"keep 0\.8"):
+        assert choose_size(np.array([0.5, 0.3]), 0.9) == 2
+    assert choose_size(np.array([0.5, 0.3]), 0.8) == 2
+    assert choose_size(np.array([0.5, 0.3]), 0.4) == 1
+
+
+# -------------------------------------------------------------------------- correlation
+
+
+@pytest.mark.parametrize("cls", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_numbers_are_uncorrelated_on_the_training_rows(cls):
+    fitted = cls(6, ordered=True, **QUICK).fit(X)
+    assert_allclose(np.corrcoef(fitted.transform(X).T), np.eye(6), atol=1e-5)
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**31))
+def test_unit_triangle_is_that_of_scipy(n_numbers, rank, seed):
+    factors = np.random.RandomState(seed).normal(size=(n_numbers, min(rank, n_numbers)))
+    covariance = factors @ factors.T
+    triangle = factor_unit_triangle(covariance)
+    assert_array_equal(triangle, np.tril(triangle))
+    assert_array_equal(np.diag(triangle), 1)
+    inverse = np.linalg.inv(triangle)
+    rest = inverse @ covariance @ inverse.T
+    scale = np.abs(inverse) @ np.abs(covariance) @ np.abs(inverse).T
+    assert (np.abs(rest - np.diag(np.diag(rest))) <= 1e-4 * scale).all()
+
+
+def test_unit_triangle_of_a_positive_definite_covariance_is_that_of_scipy():
+    covariance = np.cov(X[:, 20:25].T) + np.eye(5)
+    expected, _, order = ldl(covariance + np.diag([1e3, 400, 200, 100, 0]), lower=True)
+    assert_array_equal(order, np.arange(5))
+    found = factor_unit_triangle(covariance + np.diag([1e3, 400, 200, 100, 0]))
+    assert_allclose(found, expected, atol=1e-12)
+
+
+def test_mixing_loses_nothing(ordered):
+    mixes = [layer for layer in ordered._model_.modules() if isinstance(layer, Mix)]
+    mix, unmix = (layer.matrix.numpy() for layer in mixes)
+    assert_allclose(unmix @ mix, np.eye(6), atol=1e-6)
+    assert_array_equal(mix, np.tril(mix))
+
+
+# --------------------------------------------------------------------------- truncated
+
+
+def test_errors(ordered):
+    with pytest.raises(NotFittedError):
+        AutoencoderTransformer(ordered=True).truncated(1)
+    for size in (0, 7, -1, 2.0, True, None):
+        with pytest.raises(ValueError, match="n_components must be an int from 1 to 6"):
+            ordered.truncated(size)
+    with pytest.raises(ValueError, match="from 1 to 3"):
+        ordered.truncated(3).truncated(4)
+    for n_columns in (0, 7):
+        with pytest.raises(ValueError, match=r"7 columns|0 feature\(s\)"):
+            ordered.inverse_transform(np.zeros((2, n_columns)))
+    plain = AutoencoderTransformer(3, **QUICK).fit(X)
+    assert not hasattr(plain, "explained_variance_ratio_")
+    with pytest.raises(ValueError, match="not ordered"):
+        plain.truncated(2)
+    with pytest.raises(ValueError, match="expecting codes with 3 components"):
+        plain.inverse_transform(np.zeros((2, 2)))
+
+
+def test_truncated_is_an_estimator_of_its_own(ordered):
+    cut = ordered.truncated(2)
+    assert cut.n_components == cut.n_components_ == 2
+    assert cut.get_feature_names_out().tolist() == [f"autoencodertransformer{i}" for i in range(2)]
+    unfitted = clone(cut)
+    assert unfitted.n_components == 2
+    with pytest.raises(NotFittedError):
+        unfitted.transform(X)
+    loaded = pickle.loads(pickle.dumps(cut))
+    assert_array_equal(loaded.transform(X), cut.transform(X))
+    assert_array_equal(loaded.reconstruct(X), cut.reconstruct(X))
+    assert_array_equal(cut.truncated(1).transform(X), ordered.transform(X)[:, :1])
+    for own, other in zip(cut.encoder_.parameters(), ordered.encoder_.parameters(), strict=True):
+        assert own is other
+
+
+def test_training_one_leaves_the_other_as_it_is():
+    fitted = AutoencoderTransformer(4, ordered=True, warm_start=True, **QUICK).fit(X)
+    cut = fitted.truncated(2)
+    codes, cut_codes = fitted.transform(X), cut.transform(X)
+    cut.partial_fit(X)
+    assert not np.allclose(cut.transform(X), cut_codes)
+    assert_array_equal(fitted.transform(X), codes)
+    cut = fitted.truncated(2)
+    fitted.fit(X)
+    assert_array_equal(cut.transform(X), cut_codes)
+    cut.fit(X)
+    assert cut.n_components_ == 2
+    assert cut.explained_variance_ratio_.shape == (2,)
+
+
+# ------------------------------------------------------------------------ the bottleneck
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_decoder_sees_only_the_numbers_that_are_given(tells):
+    bottleneck = Bottleneck(4, tells).eval()
+    codes = torch.randn(3, 4)
+    for k in range(1, 5):
+        given_codes = bottleneck(codes[:, :k])
+        assert_array_equal(given_codes[:, :k], codes[:, :k])
+        assert_array_equal(given_codes[:, k:4], 0)
+        if tells:
+            assert_array_equal(given_codes[:, 4:].sum(dim=1), k)
+
+
+def test_sizes_of_a_batch_are_those_of_the_distribution():
+    bottleneck = Bottleneck(8, tells=True).train()
+    told = bottleneck(torch.ones(2, 100, 8))[..., 8:]
+    sizes = told.sum(dim=-1)
+    assert_array_equal(told, (torch.arange(8) < sizes[..., None]).float())
+    assert sizes.shape[1] % 100 == 0
+    counts = torch.bincount(sizes[0].long(), minlength=9)[1:]
+    assert (counts > 0).all()
+    assert (counts[:-1].diff() <= 1).all()  # the larger, the rarer, beside the whole code
+    assert counts[-1] > counts[:-1].max()
+
+
+# ----------------------------------------------------------------------------- evidence
+
+
+def test_pca_stays_where_nothing_is_to_be_found():
+    noise = np.random.RandomState(0).normal(size=(300, 8))
+    fitted = AutoencoderTransformer(4, ordered=True, random_state=0).fit(noise)
+    assert fitted.best_epoch_ == 0
+    assert_allclose(fitted.transform(noise), PCA(4).fit_transform(noise), atol=1e-4)
+
+
+def test_no_size_is_worse_than_pca():
+    fitted = AutoencoderTransformer(16, ordered=True, random_state=0).fit(X)
+    assert fitted.best_epoch_ > 0
+    pca = PCA(16, random_state=0).fit(X)
+    codes = pca.transform(X_NEW)
+    for k in (1, 2, 4, 8, 16):
+        rows = codes[:, :k] @ pca.components_[:k] + pca.mean_
+        linear = r2_score(X_NEW, rows, multioutput="variance_weighted")
+        assert fitted.truncated(k).score(X_NEW) > linear
