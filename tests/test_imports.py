@@ -29,7 +29,7 @@ LEVELS = {
         {"__init__"},
     ],
     "inspection": [
-        {"_inputs", "_drawing"},
+        {"_cutting", "_drawing", "_inputs"},
         {"_code_size_curve"},
         {"_plot_codes", "_plot_curves", "_plot_rows"},
         {"__init__"},

@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import same_color, to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -49,6 +49,7 @@ from sklearn_ae.inspection import (
     ReconstructionDisplay,
     code_size_curve,
 )
+from sklearn_ae.inspection._cutting import cut_reducer
 from sklearn_ae.metrics import reconstruction_neg_mean_squared_error, reconstruction_r2
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
@@ -115,6 +116,88 @@ def test_in_two_processes_the_same(iris):
     ]
     for measure in ("reconstruction_score", "classifier_score"):  # other number of threads
         assert_allclose(curves[0][measure], curves[1][measure], rtol=1e-4)
+
+
+class SeparatePCA(PCA):
+    """PCA that is fitted for each code size, as a class of its own."""
+
+
+class Counting(AutoencoderTransformer):
+    """Counts its fits."""
+
+    fits = 0
+
+    def fit(self, X, y=None):
+        type(self).fits += 1
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("one_fit", "separate"),
+    [
+        (PCA(svd_solver="full"), SeparatePCA(svd_solver="full")),
+        (PCA(whiten=True), SeparatePCA(whiten=True)),
+        (
+            make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), PCA())),
+            make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), SeparatePCA())),
+        ),
+    ],
+)
+def test_one_pca_serves_all_sizes(iris, one_fit, separate):
+    reducers = {"one": one_fit, "separate": separate}
+    size_parameters = {
+        name: next(key for key in reducer.get_params() if key.endswith("n_components"))
+        for name, reducer in reducers.items()
+    }
+    with pytest.warns(FitFailedWarning, match="n_components=5"):
+        curve = code_size_curve(
+            reducers, *iris, n_components=[2, 5, 1, 4, 3], cv=3, param_name=size_parameters
+        )
+    for scores in (curve.reconstruction_score, curve.classifier_score):
+        assert_allclose(scores[0], scores[1], atol=1e-9)
+        assert_array_equal(np.isnan(scores[0]).all(axis=1), [False, True, False, False, False])
+    times = curve.fit_time[0, [0, 2, 3, 4]]
+    assert_array_equal(times, [times[0]] * 4)
+
+
+@pytest.mark.parametrize("svd_solver", ["full", "covariance_eigh", "arpack"])
+def test_a_cut_pca_is_that_of_the_size(iris, svd_solver):
+    X, _ = iris
+    large, small = (PCA(k, svd_solver=svd_solver, random_state=0).fit(X) for k in (3, 2))
+    cut = cut_reducer(large, 2)
+    assert cut.get_params() == small.get_params()
+    assert_allclose(cut.get_covariance(), small.get_covariance())
+    assert_allclose(cut.score_samples(X), small.score_samples(X))
+    for name in vars(small):
+        expected, found = getattr(small, name), getattr(cut, name)
+        if isinstance(expected, np.ndarray | float):
+            assert_allclose(np.abs(found), np.abs(expected), atol=1e-12)
+    assert large.n_components_ == large.n_components == len(large.components_) == 3
+    assert cut_reducer(PCA(4).fit(X), 4).noise_variance_ == 0
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_one_ordered_autoencoder_serves_all_sizes(iris, in_pipeline):
+    X, y = iris
+    autoencoder = Counting(ordered=True, max_epochs=2, random_state=0)
+    reducer = make_pipeline(StandardScaler(), autoencoder) if in_pipeline else autoencoder
+    Counting.fits = 0
+    curve = code_size_curve(reducer, X, y, n_components=[3, 1, 2], cv=2)
+    assert Counting.fits == 2
+    name = "counting__n_components" if in_pipeline else "n_components"
+    for split, (train, test) in enumerate(StratifiedKFold(2).split(X, y)):
+        fitted = clone(reducer).set_params(**{name: 3}).fit(X[train])
+        for i, size in enumerate(curve.n_components):
+            cut = cut_reducer(fitted, size) if size < 3 else fitted
+            score = reconstruction_r2(cut, X[test])
+            assert_allclose(curve.reconstruction_score[0, i, split], score, atol=1e-6)
+    assert fitted.transform(X).shape[1] == 3
+
+
+def test_codes_without_an_order_are_fitted_at_each_size(iris):
+    Counting.fits = 0
+    code_size_curve(Counting(max_epochs=1), *iris, n_components=[1, 2], cv=2)
+    assert Counting.fits == 4
 
 
 def test_frame_holds_the_arrays(iris):
@@ -311,7 +394,7 @@ def test_frames_and_sparse_rows(iris):
 
 
 def test_progress_bar(iris, capsys):
-    code_size_curve(PCA(), *iris, n_components=[1, 2], cv=2, verbose=1)
+    code_size_curve(TruncatedSVD(), *iris, n_components=[1, 2], cv=2, verbose=1)
     assert "4/4" in capsys.readouterr().err
     code_size_curve(PCA(), *iris, n_components=[1, 2], cv=2)
     assert capsys.readouterr().err == ""

@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections import namedtuple
 from contextlib import contextmanager
 from itertools import product
 from numbers import Integral
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from .._compat import HasMethods, count_rows, select_rows, validate_params
 from ..metrics import reconstruction_r2
+from ._cutting import can_be_cut, cut_reducer
 from ._inputs import (
     convert_names,
     find_size_parameter,
@@ -34,6 +36,9 @@ from ._inputs import (
     name_reducers,
     split_missing,
 )
+
+# A reducer with a code of this size.
+Member = namedtuple("Member", ["size", "reducer"])
 
 MEASURES = ("reconstruction_score", "classifier_score", "fit_time", "transform_time")
 STAGES = ("fit", "transform", "reconstruction", "classifier")  # each of them can fail
@@ -75,6 +80,10 @@ def code_size_curve(
     does with more components than features, its scores there are NaN and a warning gives the
     reason.
 
+    `PCA` and autoencoders with ``ordered=True`` are fitted once for all code sizes, alone or as
+    the last step of a pipeline: in each fold with the largest code size that does not fail. The
+    smaller codes are its first numbers. All other reducers are fitted for each code size.
+
     Parameters
     ----------
     estimators : estimator, list of estimators or dict of str to estimator
@@ -112,8 +121,8 @@ def code_size_curve(
         such names. None is `n_components`, of the reducer itself or of its only step that has
         this parameter.
     n_jobs : int, default=None
-        Number of processes, over all reducers, code sizes and folds; -1 uses all cores. Times
-        are then longer, because the processes compete for the cores.
+        Number of processes, over all fits: of reducers, code sizes and folds; -1 uses all cores.
+        Times are then longer, because the processes compete for the cores.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -133,7 +142,8 @@ def code_size_curve(
         classifier_score : ndarray of shape (n_estimators, n_sizes, n_splits) or None
             Score of the classifier on the codes of the held-out rows; None without y.
         fit_time : ndarray of shape (n_estimators, n_sizes, n_splits)
-            Time to fit the reducer, in seconds.
+            Time to fit the reducer, in seconds. If one fit serves several code sizes, each of
+            them has its time.
         transform_time : ndarray of shape (n_estimators, n_sizes, n_splits)
             Time to encode the held-out rows, in seconds.
         score_names : dict of str to str
@@ -182,7 +192,7 @@ def code_size_curve(
     array([0.92, 0.98])
     """
     reducers, sizes = name_reducers(estimators), check_sizes(n_components)
-    resized = clone_at_sizes(reducers, sizes, param_name)
+    families = clone_at_sizes(reducers, sizes, param_name)
     check_reconstruction_scoring(scoring, reducers)
     X, y, groups = indexable(X, y, groups)
     classifier = resolve_classifier(classifier, y, classifier_scoring)
@@ -194,7 +204,7 @@ def code_size_curve(
     check_splits(splits, count_rows(X))
 
     data = Bunch(X=X, y=y, groups=groups)
-    cells = evaluate_reducers(resized, data, splits, classifier, scorers, n_jobs, verbose)
+    cells = evaluate_families(families, data, splits, classifier, scorers, n_jobs, verbose)
     cells = cells.reshape(len(reducers), len(sizes), len(splits))
     report_errors(cells, list(reducers), sizes)
     score_names = name_scores(scoring, classifier, classifier_scoring)
@@ -202,46 +212,58 @@ def code_size_curve(
 
 
 def clone_at_sizes(reducers, sizes, param_name):
-    """Return clones of the reducers, for each reducer one at each code size."""
+    """Return clones of the reducers at each code size, in families.
+
+    Returns
+    -------
+    families : list of list of Member
+        All code sizes of the first reducer, then of the next. One fit serves a family.
+    """
     if isinstance(param_name, dict):
         param_name = convert_names(param_name)
-    clones = [
-        clone(reducer).set_params(**{find_size_parameter(reducer, name, param_name): size})
-        for (name, reducer), size in product(reducers.items(), sizes)
-    ]
+    families = []
+    for name, reducer in reducers.items():
+        parameter = find_size_parameter(reducer, name, param_name)
+        clones = [clone(reducer).set_params(**{parameter: size}) for size in sizes]
+        members = [Member(size, sized) for size, sized in zip(sizes, clones, strict=True)]
+        is_family = can_be_cut(reducer, parameter)
+        families += [members] if is_family else [[member] for member in members]
     if isinstance(param_name, dict) and not param_name.keys() <= reducers.keys():
         raise ValueError(
             "The keys of param_name must be names of estimators, which are "
             f"{list(reducers)}; got {sorted(param_name.keys() - reducers.keys())}."
         )
-    return clones
+    return families
 
 
-def evaluate_reducers(reducers, data, splits, classifier, scorers, n_jobs, verbose):
-    """Evaluate every reducer on every split, in parallel and with a progress bar.
+def evaluate_families(families, data, splits, classifier, scorers, n_jobs, verbose):
+    """Evaluate every family on every split, in parallel and with a progress bar.
 
     Returns
     -------
-    cells : ndarray of shape (n_reducers * n_splits,)
-        Results of `evaluate_reducer`: those of all splits for the first reducer, then the next.
+    cells : ndarray of shape (n_reducers, n_splits)
+        Results of `evaluate_fitted`, for the members of the first family, then of the next.
     """
     # batch_size=1: joblib sizes its batches by the first tasks, and where those are the fast ones
     # it would put many slow ones into one batch, while other processes are idle.
-    cells = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")(
-        delayed(evaluate_reducer)(reducer, data, split, classifier, scorers)
-        for reducer, split in product(reducers, splits)
+    results = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")(
+        delayed(evaluate_family)(family, data, split, classifier, scorers)
+        for family, split in product(families, splits)
     )
-    n_cells = len(reducers) * len(splits)
-    bar = tqdm(cells, total=n_cells, unit="fit", disable=not verbose)
-    return np.array(list(bar), dtype=object)
+    n_results = len(families) * len(splits)
+    results = list(tqdm(results, total=n_results, unit="fit", disable=not verbose))
+    cells = []
+    for start in range(0, n_results, len(splits)):  # by families, each split's cells by members
+        cells += zip(*results[start : start + len(splits)], strict=True)
+    return np.array(cells, dtype=object)
 
 
-def evaluate_reducer(reducer, data, split, classifier, scorers):
-    """Fit a reducer on the training rows of a split and score it on the held-out rows.
+def evaluate_family(family, data, split, classifier, scorers):
+    """Fit the largest member of a family that can be fitted, and score all on held-out rows.
 
     Parameters
     ----------
-    reducer : estimator
+    family : list of Member
     data : Bunch
         With X, y and groups.
     split : (ndarray, ndarray)
@@ -251,19 +273,38 @@ def evaluate_reducer(reducer, data, split, classifier, scorers):
 
     Returns
     -------
+    cells : list of dict
+        Those of `evaluate_fitted`, one for each member.
+    """
+    cells = [{**dict.fromkeys(MEASURES, np.nan), "errors": {}} for _ in family]
+    by_size = sorted(zip(family, cells, strict=True), key=lambda pair: -pair[0].size)
+    largest = None
+    for member, cell in by_size:
+        fitted = None
+        with record_error(cell["errors"], "fit"):
+            if largest is None:
+                fitted, fit_time = fit_reducer(member.reducer, data, split)
+                largest = fitted
+            else:
+                fitted = cut_reducer(largest, member.size)
+            cell["fit_time"] = fit_time
+        if fitted is not None:
+            evaluate_fitted(fitted, cell, data, split, classifier, scorers)
+    return cells
+
+
+def evaluate_fitted(fitted, cell, data, split, classifier, scorers):
+    """Score a fitted reducer on the held-out rows of a split.
+
+    Parameters
+    ----------
     cell : dict
-        Every measure, NaN if it could not be computed, and "errors": a dict from each stage
-        that failed to its error message.
+        Receives every measure that can be computed. Of its "errors" each stage that fails
+        receives an error message.
     """
     X, y = data.X, data.y
     train, test = split
-    cell = {**dict.fromkeys(MEASURES, np.nan), "errors": {}}
     errors = cell["errors"]
-    fitted = None
-    with record_error(errors, "fit"):
-        fitted, cell["fit_time"] = fit_reducer(reducer, data, split)
-    if fitted is None:
-        return cell
     X_test, y_test = select_rows(X, test), None if y is None else select_rows(y, test)
     with record_error(errors, "transform"):
         start = perf_counter()
@@ -278,7 +319,6 @@ def evaluate_reducer(reducer, data, split, classifier, scorers):
             X_train, y_train = select_rows(X, train), select_rows(y, train)
             model = clone(classifier).fit(fitted.transform(X_train), y_train)
             cell["classifier_score"] = scorers["classifier_score"](model, codes, y_test)
-    return cell
 
 
 @contextmanager
@@ -318,7 +358,7 @@ def report_errors(cells, names, sizes):
     Parameters
     ----------
     cells : ndarray of shape (n_estimators, n_sizes, n_splits)
-        Results of `evaluate_reducer`.
+        Results of `evaluate_fitted`.
     names : list of str
         Names of the reducers.
     sizes : list of int
@@ -459,7 +499,7 @@ def collect_curve(cells, reducers, sizes, score_names):
     Parameters
     ----------
     cells : ndarray of shape (n_estimators, n_sizes, n_splits)
-        Results of `evaluate_reducer`.
+        Results of `evaluate_fitted`.
     reducers : dict of str to estimator
         Reducers by name.
     sizes : list of int
