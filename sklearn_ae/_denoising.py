@@ -28,7 +28,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_components : int, float or None, default=None
         Number of code units. A float in (0, 1) selects the fewest components with which the
         linear start explains that share of the variance that it can restore with all
-        components. None is min(32, n_features). May exceed n_features.
+        components; with ``ordered=True`` the fewest with which the autoencoder keeps that share of
+        the variance of rows that are held out. None is min(32, n_features). May exceed n_features.
 
     ordered : bool, default=False
         Whether the code is ordered as that of PCA is: its first k numbers are a code of size k, for
@@ -39,6 +40,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         the mean loss over the sizes 1, 2, 4, … and `n_components`; at none of these may it be more
         than 0.001 worse than at the start, in variances of X. Reconstructions are a little worse
         than those of a fit for one size. A custom decoder is not told how many numbers are given.
+        The other values of "auto" are those of an ordered `AutoencoderTransformer`.
 
     corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
         Corruption of the training rows, drawn anew in each batch. One row in ten of a batch

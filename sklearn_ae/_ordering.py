@@ -117,11 +117,9 @@ def compute_code_covariance(model, rows):
     count, total, products = 0, 0.0, 0.0
     for _, block in model.read_parts(rows):
         codes = model.encode(block[::step]).double().cpu().numpy()
-        count, total, products = (
-            count + len(codes),
-            total + codes.sum(0),
-            products + codes.T @ codes,
-        )
+        count += len(codes)
+        total = total + codes.sum(axis=0)
+        products = products + codes.T @ codes
     return products - np.outer(total, total) / count
 
 
