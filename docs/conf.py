@@ -79,6 +79,7 @@ intersphinx_timeout = 10
 
 EXAMPLES = [
     "plot_compare_with_pca.py",
+    "plot_one_fit_for_all_sizes.py",
     "plot_reconstructions.py",
     "plot_code_scatter.py",
     "plot_closed_form.py",
