@@ -2,14 +2,18 @@
 
 Of the nonlinear part g of a dense decoder the hidden layers keep their weights, which are random
 at the start and learnt after training. The last layer is the ridge regression of what the linear
-path leaves, u - V z, on the hidden units.
+path leaves, u - V z, on the hidden units. The decoder of an ordered code has several last layers,
+each for one code size, all of the same hidden units.
 """
 
+import math
+import operator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, reduce
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 
 from ._evidence import CrossFit
 from ._random import draw_generator
@@ -22,7 +26,55 @@ PENALTIES = np.logspace(-3, 6, 19)
 SPREAD = 2.0
 
 MAX_ROWS = 100_000  # for the regression, spread evenly over X
+MAX_ROWS_PER_SIZE = 20_000  # for each of an ordered code
 PART_ROWS = 4096  # in memory at once
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a regression needs of hidden units and residuals, float64 tensors.
+
+    Attributes
+    ----------
+    n_rows : int
+    hidden, residual : tensors of shapes (n_hidden,) and (n_features,)
+        Sums over rows.
+    products, targets : tensors of shapes (n_hidden, n_hidden) and (n_hidden, n_features)
+        Of hidden units with themselves, and with residuals.
+    squares : tensor of shape ()
+        Of residuals.
+    """
+
+    n_rows: int
+    hidden: torch.Tensor
+    residual: torch.Tensor
+    products: torch.Tensor
+    targets: torch.Tensor
+    squares: torch.Tensor
+
+    @classmethod
+    def of_rows(cls, hidden, residual):
+        """Return the sums of rows: tensors of shapes (n, n_hidden) and (n, n_features)."""
+        products = hidden.T @ hidden, hidden.T @ residual
+        return cls(len(hidden), hidden.sum(0), residual.sum(0), *products, residual.square().sum())
+
+    def __add__(self, other):
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Sums(*(a + b for a, b in pairs))
+
+    def subtract(self, hidden, residual):
+        """Return the sums of the same rows after hidden units and residuals were subtracted."""
+        n, outer = self.n_rows, torch.outer
+        change = outer(self.hidden, hidden)
+        rest = self.residual - n * residual
+        return Sums(
+            n_rows=n,
+            hidden=self.hidden - n * hidden,
+            residual=rest,
+            products=self.products - change - change.T + n * outer(hidden, hidden),
+            targets=self.targets - outer(self.hidden, residual) - outer(hidden, rest),
+            squares=self.squares - residual @ (self.residual + rest),
+        )
 
 
 class HiddenRidge:
@@ -30,42 +82,40 @@ class HiddenRidge:
 
     Parameters
     ----------
-    parts : iterable of (hidden, residual)
-        Arrays of shapes (n, n_hidden) and (n, n_features), float64.
+    sums : Sums
     """
 
-    def __init__(self, parts):
-        n_rows, sums = 0, [0.0] * 5
-        for hidden, residual in parts:
-            n_rows += len(hidden)
-            found = hidden.sum(0), residual.sum(0), hidden.T @ hidden, hidden.T @ residual
-            sums = [s + x for s, x in zip(sums, [*found, np.square(residual).sum()], strict=True)]
-        hidden_sum, residual_sum, products, targets, self.total = sums
-        self.n_rows = n_rows
-        self.hidden_mean, self.residual_mean = hidden_sum / n_rows, residual_sum / n_rows
-        products = products - np.outer(hidden_sum, self.hidden_mean)
-        targets = targets - np.outer(hidden_sum, self.residual_mean)
-        variance, self.vectors = eigh(products, overwrite_a=True, driver="evd")
-        self.variance = np.maximum(variance, 0)
-        self.unit = self.variance.mean() / n_rows or 1.0
-        self.targets = self.vectors.T @ targets
+    def __init__(self, sums):
+        self.means = sums.hidden / sums.n_rows, sums.residual / sums.n_rows
+        self.sums = sums.subtract(*self.means)
+        self.unit = float(self.sums.products.trace()) / len(self.sums.products) / sums.n_rows or 1.0
 
     def solve(self, penalty):
         """Return weight (n_features, n_hidden) and bias (n_features,)."""
-        shrunk = self.targets / (self.variance + penalty * self.unit)[:, None]
-        weight = (self.vectors @ shrunk).T
-        return weight, self.residual_mean - weight @ self.hidden_mean
+        diagonal = torch.eye(len(self.sums.products), dtype=torch.float64)
+        penalized = self.sums.products + penalty * self.unit * diagonal
+        weight = torch.linalg.solve(penalized, self.sums.targets).T
+        hidden, residual = self.means
+        return weight, residual - weight @ hidden
 
-    def measure_errors(self, hidden, residual):
+    @cached_property
+    def spectrum(self):
+        """The variances of the principal directions of hidden units, these, and their targets.
+
+        The last one is the inverse of the variances with each penalty.
+        """
+        variance, vectors = torch.linalg.eigh(self.sums.products)
+        variance = variance.clamp(min=0)
+        inverse = 1 / (variance + self.unit * torch.from_numpy(PENALTIES)[:, None])
+        return variance, vectors, vectors.T @ self.sums.targets, inverse
+
+    def measure_errors(self, sums):
         """Return the squared error of other rows, a sum, for each penalty."""
-        scores = (hidden - self.hidden_mean) @ self.vectors
-        rest = residual - self.residual_mean
-        return np.array(
-            [
-                np.square(rest - (scores / (self.variance + p * self.unit)) @ self.targets).sum()
-                for p in PENALTIES
-            ]
-        )
+        _, vectors, targets, inverse = self.spectrum
+        sums = sums.subtract(*self.means)
+        products = (vectors.T @ sums.products @ vectors) * (targets @ targets.T)
+        gains = inverse @ (targets * (vectors.T @ sums.targets)).sum(1)
+        return sums.squares - 2 * gains + ((inverse @ products) * inverse).sum(1)
 
     def validate(self):
         """Return the generalised cross-validation error [1]_, a mean, for each penalty.
@@ -75,18 +125,22 @@ class HiddenRidge:
         .. [1] Golub, Heath and Wahba, "Generalized cross-validation as a method for choosing a
            good ridge parameter", Technometrics 21, 1979.
         """
-        explained = np.square(self.targets).sum(axis=1)
-        total = self.total - self.n_rows * np.square(self.residual_mean).sum()
-        inverse = 1 / (self.variance + self.unit * PENALTIES[:, None])
-        left = total - (inverse * (2 - self.variance * inverse)) @ explained
-        n_free = self.n_rows - 1 - (self.variance * inverse).sum(axis=1)
-        n_free[n_free < 0.5] = np.nan  # as many units as rows fit anything
-        return np.nan_to_num(left.clip(0) * self.n_rows / n_free**2, nan=np.inf)
+        variance, _, targets, inverse = self.spectrum
+        n_rows, explained = self.sums.n_rows, targets.square().sum(1)
+        left = self.sums.squares - (inverse * (2 - variance * inverse)) @ explained
+        n_free = n_rows - 1 - (variance * inverse).sum(1)
+        errors = left.clamp(min=0) * n_rows / n_free.square()
+        return errors.where(n_free > 0.5, math.inf)  # as many units as rows fit anything
 
 
 def get_last_layer(network):
     """Return the last layer of the correction of a network's decoder, which is linear."""
     return network.decoder[1].correction[-1]
+
+
+def get_solved_layers(network):
+    """Return what is solved: the last layer, or the `SolvedLayers` of an ordered code."""
+    return getattr(network.decoder[1], "solved", network.decoder[1].correction[-1])
 
 
 @torch.no_grad()
@@ -101,7 +155,8 @@ def spread_hidden_units(model, random_state):
 def solve_last_layer(model, data, corrupt, split, ranks):
     """Solve the last layer of the correction of a model, and of the models of its folds.
 
-    All other weights stay: random ones at the start, learnt ones after training.
+    All other weights stay: random ones at the start, learnt ones after training. For an ordered
+    code a layer is solved for each of several sizes.
 
     The penalty is that with the lowest error on rows that are left out: those of the folds, or
     by generalised cross-validation. No correction is a candidate.
@@ -122,44 +177,74 @@ def solve_last_layer(model, data, corrupt, split, ranks):
     """
     if isinstance(split, CrossFit):  # every rank needs the networks of the folds
         return solve_folds(model, data, corrupt, split)
-    solution = ranks.agree_on(lambda: solve_model(model, data, corrupt, split))
-    if solution is None:
-        return False
-    set_correction(model, *solution)
-    return True
+    solutions = ranks.agree_on(lambda: solve_model(model, data, corrupt, split))
+    return set_solutions(model, solutions)
 
 
 @torch.no_grad()
 def solve_model(model, data, corrupt, split):
-    """Return weight and bias of the last layer of a single model, or None for no correction."""
+    """Return weight and bias of each layer of a single model, or None for no correction."""
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
     index = index.sort().values  # files are read from front to back
-    index = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home)
-    pairs = (pair_rows(model, data[part], corrupt) for part in index.split(PART_ROWS))
-    ridge = HiddenRidge(read_units(model, *pair) for pair in pairs)
-    errors = ridge.validate()
-    if not errors.min() < ridge.total / ridge.n_rows:
-        return None
-    return ridge.solve(PENALTIES[errors.argmin()])
+    n_most = MAX_ROWS_PER_SIZE if model.architecture.solved_sizes else MAX_ROWS
+    parts = index[:: -(-len(index) // n_most)].to(data.rows.home).split(PART_ROWS)
+    sums = sum_units(model, (pair_rows(model, data[part], corrupt) for part in parts))
+    ridges, judged = list(map(HiddenRidge, sums)), list_judged(model)
+    errors = torch.stack([ridges[i].validate() for i in judged])
+    without = torch.stack([sums[i].squares / sums[i].n_rows for i in judged])
+    return solve_all(ridges, choose_penalties(model, errors, without))
 
 
 def solve_folds(model, data, corrupt, split):
-    """Solve the last layers of all folds, and of all rows, with one common penalty."""
+    """Solve the layers of all folds, and of all rows, with common penalties."""
     pair = pair_rows(model, data[:], corrupt)
-    members = zip(split.models, split.offsets.to(pair[0].device), split.train, strict=True)
-    ridges, errors, error = [], 0.0, 0.0
-    for (fold, offset, train), valid in zip(members, split.valid, strict=True):
-        ridge = HiddenRidge([read_units(fold, *(rows[train] - offset for rows in pair))])
-        hidden, residual = read_units(fold, *(rows[valid] - offset for rows in pair))
-        errors = errors + ridge.measure_errors(hidden, residual)
-        error += np.square(residual).sum()
-        ridges.append(ridge)
-    if not errors.min() < error:
-        return False
-    ridges.append(HiddenRidge([read_units(model, *pair)]))
-    for own, ridge in zip([*split.models, model], ridges, strict=True):
-        set_correction(own, *ridge.solve(PENALTIES[errors.argmin()]))
-    return True
+    offsets = split.offsets.to(pair[0].device)
+    found, judged, errors, without = [], list_judged(model), 0.0, 0.0
+    for fold, offset, *parts in zip(split.models, offsets, split.train, split.valid, strict=True):
+        train, left_out = (sum_units(fold, [[u[part] - offset for u in pair]]) for part in parts)
+        ridges = list(map(HiddenRidge, train))
+        errors += torch.stack([ridges[i].measure_errors(left_out[i]) for i in judged])
+        without += torch.stack([left_out[i].squares for i in judged])
+        found.append(ridges)
+    found.append(list(map(HiddenRidge, sum_units(model, [pair]))))
+    penalties = choose_penalties(model, errors, without)
+    for network, ridges in zip([*split.models, model], found, strict=True):
+        is_solved = set_solutions(network, solve_all(ridges, penalties))
+    return is_solved
+
+
+def list_judged(model):
+    """Return the numbers of the layers for the sizes by which a network is judged."""
+    solved, judged = model.architecture.solved_sizes, model.architecture.list_sizes()
+    return [i for i, size in enumerate(solved) if size in judged] if solved else [0]
+
+
+def choose_penalties(model, errors, without):
+    """Return the penalty with the lowest error for each layer, or None for no correction.
+
+    A layer for a size in between has the penalty of the next size that is judged.
+
+    Parameters
+    ----------
+    model : Model
+    errors : tensor of shape (n_judged, n_penalties)
+        Of rows that are left out.
+    without : tensor of shape (n_judged,)
+        The same without a correction.
+    """
+    lowest, best = errors.min(dim=1)
+    chosen = [
+        PENALTIES[i] if helps else None for i, helps in zip(best, lowest < without, strict=True)
+    ]
+    chosen.append(None)  # for the sizes from which the code was cut
+    n_layers = max(1, len(model.architecture.solved_sizes))
+    return [chosen[i] for i in np.searchsorted(list_judged(model), range(n_layers))]
+
+
+def solve_all(ridges, penalties):
+    """Return weight and bias of each regression, or None where there is no penalty."""
+    pairs = zip(ridges, penalties, strict=True)
+    return [None if penalty is None else ridge.solve(penalty) for ridge, penalty in pairs]
 
 
 def pair_rows(model, u, corrupt):
@@ -168,43 +253,83 @@ def pair_rows(model, u, corrupt):
     return u, u if corrupt is None else torch.from_numpy(corrupt(u.cpu().numpy())).to(u)
 
 
-def read_units(model, targets, inputs):
-    """Return the hidden units of standardised rows, and what the linear path leaves of targets.
+def sum_units(model, pairs):
+    """Return the sums that the regression of each layer needs.
+
+    Parameters
+    ----------
+    model : Model
+    pairs : iterable of (targets, inputs)
+        Tensors of standardised rows.
 
     Returns
     -------
-    hidden, residual : ndarrays of shapes (n_rows, n_hidden) and (n_rows, n_features), float64
+    list of Sums
     """
-    decoder = model.decoder[1]
-    codes = model.encoder[0](inputs)
-    hidden = decoder.correction[:-1](codes)
-    return hidden.double().cpu().numpy(), (targets - decoder.linear(codes)).double().cpu().numpy()
+    of_pairs = [[Sums.of_rows(*units) for units in read_units(model, *pair)] for pair in pairs]
+    return [reduce(operator.add, parts) for parts in zip(*of_pairs, strict=True)]
 
 
-def set_correction(model, weight, bias):
-    """Set weight (n_features, n_hidden) and bias of the last layer of a model's correction."""
-    layer = get_last_layer(model)
-    layer.weight.copy_(torch.from_numpy(weight))
-    layer.bias.copy_(torch.from_numpy(bias))
+def read_units(model, targets, inputs):
+    """Yield, for each layer, hidden units of standardised rows, and what the linear path leaves.
+
+    Parameters
+    ----------
+    model : Model
+    targets, inputs : tensors of shape (n_rows, n_features)
+
+    Yields
+    ------
+    hidden, residual : tensors of shapes (n_rows, n_hidden) and (n_rows, n_features), float64
+    """
+    enter, decoder = model.decoder
+    codes = model.encoder(inputs)
+    for size in model.architecture.solved_sizes or [None]:
+        entered = enter(codes[:, :size])
+        units = decoder.correction[:-1](entered), targets - decoder.linear(entered)
+        yield tuple(values.cpu().double() for values in units)
+
+
+def set_solutions(model, solutions):
+    """Set the solved layers of a model; return whether any is solved.
+
+    Parameters
+    ----------
+    model : Model
+    solutions : list of (weight, bias) or None
+        Tensors of shapes (n_features, n_hidden) and (n_features,), one pair for each layer.
+    """
+    layers, last = get_solved_layers(model), get_last_layer(model)
+    for number, solution in enumerate(solutions):
+        if solution is None:
+            continue
+        weight, bias = (values.to(last.weight) for values in solution)
+        if layers is last:
+            last.weight.copy_(weight)
+            last.bias.copy_(bias)
+        else:
+            layers.weight[number] = weight - last.weight
+            layers.bias[number] = bias - last.bias
+    return any(solution is not None for solution in solutions)
 
 
 @contextmanager
 def remove_for_now(layers):
-    """Set the last layers of corrections to zero in the block."""
-    parameters = [parameter for layer in layers for parameter in layer.parameters()]
-    kept = [parameter.detach().clone() for parameter in parameters]
-    zero_parameters(layers)
+    """Set the weights and biases of layers to zero in the block."""
+    kept = [(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in layers]
+    set_to_zero(layers)
     try:
         yield
     finally:
         with torch.no_grad():
-            for parameter, value in zip(parameters, kept, strict=True):
-                parameter.copy_(value)
+            for layer, (weight, bias) in zip(layers, kept, strict=True):
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
 
 
 @torch.no_grad()
-def zero_parameters(layers):
-    """Set all parameters of layers to zero."""
+def set_to_zero(layers):
+    """Set the weights and biases of layers to zero."""
     for layer in layers:
-        for parameter in layer.parameters():
-            parameter.zero_()
+        layer.weight.zero_()
+        layer.bias.zero_()

@@ -271,6 +271,9 @@ class KeptEpoch:
     start_losses : ndarray of shape (n_sizes, n_rows) or None
         The loss of each new row, by code sizes, at the start, to which training returns if no
         later epoch is clearly better; None where the start is no candidate.
+    most : ndarray of shape (n_sizes, n_rows) or None
+        The losses whose mean may be exceeded at no size of an ordered code: those of the linear
+        start, PCA.
     labelings : list of ndarray of shape (n_rows,)
         One array of group labels per way of grouping these rows.
     measure : callable or None
@@ -278,31 +281,37 @@ class KeptEpoch:
         those of other networks: it must be lower than at the start, too.
     """
 
-    def __init__(self, modules, start_epoch, start_losses=None, labelings=(), measure=None):
+    def __init__(
+        self, modules, start_epoch, start_losses=None, most=None, labelings=(), measure=None
+    ):
         self.modules = modules
         self.start_epoch = self.epoch = start_epoch
-        self.start_losses = start_losses
+        self.start_losses, self.most = start_losses, most
         self.labelings = labelings
         self.measure = measure
         self.start = self.weights = list(map(copy_weights, modules))
         self.losses, self.loss = None, math.inf
+        self.lowest = math.inf
 
     def update(self, epoch, losses):
-        """Take the modules' weights if they are the best so far; return the gain in loss.
+        """Take the modules' weights if they are the best so far; return the gain in mean loss.
 
         Without losses every epoch counts as better than the one before. An epoch with higher
-        losses than the start at some size of an ordered code is the best only of such epochs.
+        losses than PCA at some size of an ordered code is the best only of such epochs.
         """
         loss = self.loss if losses is None else losses.mean() + self._measure_rise(losses)
-        gain = math.inf if losses is None else self.loss - loss
-        if gain > 0:
+        if losses is None or loss < self.loss:
             self.weights = list(map(copy_weights, self.modules))
             self.epoch, self.losses, self.loss = epoch, losses, loss
+        if losses is None:
+            return math.inf
+        gain = self.lowest - losses.mean()
+        self.lowest = min(self.lowest, losses.mean())
         return gain
 
     def _measure_rise(self, losses):
-        """Return the penalty of losses that are higher than at the start at some code size."""
-        is_allowed = self.start_losses is None or not have_risen(losses, self.start_losses)
+        """Return the penalty of losses that are higher than those of PCA at some code size."""
+        is_allowed = self.most is None or not have_risen(losses, self.most)
         return 0.0 if is_allowed else RISE_PENALTY
 
     def restore(self):
@@ -315,7 +324,7 @@ class KeptEpoch:
 
     def _is_better(self):
         """Tell whether the best epoch is clearly better than the start."""
-        if self.losses is None:
+        if self.losses is None or self._measure_rise(self.losses):
             return False
         if not are_clearly_lower(self.losses, self.start_losses, self.labelings):
             return False
@@ -353,10 +362,8 @@ def are_clearly_lower(losses, others, labelings=()):
     bool
         Whether the mean gain of the rows is positive, and a paired one-sided t-test at the level
         `SIGNIFICANCE` finds it so by each of the labelings, or by rows if there are none. With
-        several sizes that is the gain averaged over them, and at none the loss may rise.
+        several sizes that is the gain averaged over them.
     """
-    if have_risen(losses, others):
-        return False
     gain = np.atleast_2d(others - losses).mean(axis=0)
     by_groups = [average_groups(gain, labels) for labels in labelings] or [gain]
     return bool(gain.mean() > 0) and all(map(is_clearly_positive, by_groups))

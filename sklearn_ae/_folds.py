@@ -5,14 +5,15 @@ element by element, the networks train as one, by batched products; others train
 """
 
 import copy
+import itertools
 
 import numpy as np
 import torch
 from torch import nn
 
 from ._batches import Batch, Batches, FixedBatches
-from ._correction import get_last_layer
-from ._networks import decode_by_parts
+from ._correction import get_solved_layers
+from ._networks import SolvedLayers, decode_by_parts, decode_sizes
 from ._sparse_batch import RowLinear
 
 LEFT_OUT = 1024  # rows of a fold that are scored at once
@@ -55,11 +56,22 @@ def stack_parameters(parameters):
     return stacked
 
 
+def stack_buffers(modules, name):
+    """Return buffers of modules as one, of which they become views."""
+    stacked = torch.stack([getattr(module, name) for module in modules])
+    for module, part in zip(modules, stacked, strict=True):
+        setattr(module, name, part)
+    return stacked
+
+
 def stack_modules(modules):
     """Return a module that computes what several do, each with its own rows."""
     if isinstance(modules[0], nn.Linear | RowLinear):
         return StackedLinear(modules)
     stacked = copy.copy(modules[-1])
+    if isinstance(stacked, SolvedLayers):
+        solved = {name: stack_buffers(modules, name) for name in ("weight", "bias")}
+        stacked._buffers = {**stacked._buffers, **solved}
     stacked._modules = {
         name: stack_modules([module.get_submodule(name) for module in modules])
         for name, _ in modules[-1].named_children()
@@ -112,33 +124,42 @@ class Networks(nn.Module):
             model.train(mode)
         return super().train(mode)
 
-    def forward(self, u, size=None):
+    def forward(self, u):
         """Map standardised rows (n_networks, n, n_features) to their reconstruction.
 
-        `size` and what training returns are as in a single model.
+        What training returns is as in a single model.
         """
-        u = u - self.offsets
         by_parts = self.training and self.returns_linear
+        outputs = tuple(self._run(run_coders, u, by_parts))
+        return outputs if by_parts else outputs[0]
+
+    def reconstruct_sizes(self, u, sizes):
+        """Yield the reconstruction of standardised rows for each code size, as a single model."""
+        return self._run(decode_sizes, u, sizes)
+
+    def _run(self, function, u, *args):
+        """Yield the outputs of a function of a network and its rows, for all networks as one."""
+        u = u - self.offsets
         if self.trains_as_one:
-            outputs = run_coders(self, u, size, by_parts)
+            outputs = function(self, u, *args)
         else:
             pairs = zip(self.models, u, strict=True)
-            outputs = [run_coders(model, rows, size, by_parts) for model, rows in pairs]
-            outputs = tuple(map(torch.stack, zip(*outputs, strict=True)))
-        if self.adds_offsets:
-            outputs = tuple(output + self.offsets for output in outputs)
-        return outputs if by_parts else outputs[0]
+            of_models = [function(model, rows, *args) for model, rows in pairs]
+            outputs = map(torch.stack, zip(*of_models, strict=True))
+        for output in outputs:
+            yield output + self.offsets if self.adds_offsets else output
 
     def release(self):
         """Let the last model own its weights again."""
         if self.trains_as_one:
-            for parameter in self.models[-1].parameters():
-                parameter.data = parameter.data.clone()
+            model = self.models[-1]
+            for tensor in itertools.chain(model.parameters(), model.buffers()):
+                tensor.data = tensor.data.clone()
 
 
-def run_coders(network, u, size, by_parts):
+def run_coders(network, u, by_parts):
     """Return a tuple of the outputs of a network's encoder and decoder."""
-    codes = network.encoder(u)[..., :size]
+    codes = network.encoder(u)
     return decode_by_parts(network.decoder, codes) if by_parts else (network.decoder(codes),)
 
 
@@ -254,10 +275,10 @@ class CrossFitTrial:
         """Return the models of the folds and that of all rows."""
         return self.network.models
 
-    def list_last_layers(self):
-        """Return the last layers of the decoder's correction, of all networks."""
+    def list_solved_layers(self):
+        """Return the layers of the decoders that are solved in closed form."""
         networks = [self.network] if self.network.trains_as_one else self.network.models
-        return [get_last_layer(network) for network in networks]
+        return [get_solved_layers(network) for network in networks]
 
     def close(self):
         """Leave the net with the network of all rows, and its optimizer."""

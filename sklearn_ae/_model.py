@@ -7,7 +7,7 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from ._moments import RunningMoments
-from ._networks import KeepFirst, decode_by_parts, make_coders, measure_row_width
+from ._networks import KeepFirst, decode_by_parts, decode_sizes, make_coders, measure_row_width
 from ._rows import check_finite
 from ._sparse_batch import pad_rows
 
@@ -51,22 +51,20 @@ class Model(nn.Module):
         self.row_width = row_width
         self.estimator_name = estimator_name
 
-    def forward(self, u, size=None):
+    def forward(self, u):
         """Map standardised rows (n, n_features) to their reconstruction.
 
-        In training an ordered code has two reconstructions of each row, one after the other. With
+        In training an ordered code has several reconstructions of each row, first one of each. With
         `returns_linear` there are also those of the linear path alone.
-
-        Parameters
-        ----------
-        u : tensor of shape (n, n_features)
-        size : int, default=None
-            How many numbers of an ordered code to decode; None for all.
         """
-        codes = self.encoder(u)[..., :size]
+        codes = self.encoder(u)
         if not (self.training and self.returns_linear):
             return self.decoder(codes)
         return decode_by_parts(self.decoder, codes)
+
+    def reconstruct_sizes(self, u, sizes):
+        """Yield the reconstruction of standardised rows (n, n_features) for each code size."""
+        return decode_sizes(self, u, sizes)
 
     def truncate(self, n_components):
         """Return a model with these weights whose code has only the first numbers."""

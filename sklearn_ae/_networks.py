@@ -14,7 +14,7 @@ The code is ordered if there is a `Bottleneck` at the entrance of the decoder.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -94,6 +94,8 @@ class Architecture:
     linear_path : LinearPath or None
     multiplies_sparsely : bool
         Whether the first layers compute sparse products for sparse rows.
+    solved_sizes : sequence of int, default=()
+        The sizes of an ordered code for which a last layer of the decoder may be solved.
     """
 
     n_features: int
@@ -109,6 +111,7 @@ class Architecture:
     output_activation: str
     linear_path: LinearPath | None
     multiplies_sparsely: bool
+    solved_sizes: Sequence = ()
 
     @property
     def code_width(self):
@@ -123,9 +126,7 @@ class Architecture:
 
     def list_sizes(self):
         """Return the code sizes by which a network is judged: the powers of two, and the last."""
-        if self.n_ordered is None:
-            return [self.n_components]
-        return [2**i for i in range((self.n_components - 1).bit_length())] + [self.n_components]
+        return [self.n_components] if self.n_ordered is None else list_powers(self.n_components)
 
     def make_encoder(self, code_activation, generator):
         """Return a network from rows (n, n_features) to codes (n, code_width)."""
@@ -178,6 +179,11 @@ class Architecture:
         return nn.Sequential(*layers, nn.Flatten())
 
 
+def list_powers(n_components):
+    """Return the powers of two that are smaller than a code size, and the size."""
+    return [2**i for i in range((n_components - 1).bit_length())] + [n_components]
+
+
 class Residual(nn.Module):
     """A linear path plus a nonlinear correction."""
 
@@ -189,6 +195,82 @@ class Residual(nn.Module):
     def forward(self, x):
         """Map (n, n_in) to (n, n_out)."""
         return self.linear(x) + self.correction(x)
+
+
+class SizedResidual(Residual):
+    """The decoder of an ordered code, with last layers that are solved for its size.
+
+    Parameters
+    ----------
+    linear, correction
+        As in `Residual`.
+    solved : SolvedLayers
+    """
+
+    def __init__(self, linear, correction, solved):
+        super().__init__(linear, correction)
+        self.solved = solved
+
+    def forward(self, x):
+        """Map (n, n_in) to (n, n_out). In inference all rows have codes of the same size."""
+        if self.training or not x.shape[-2]:
+            return super().forward(x)
+        is_given = x[..., x.shape[-1] // 2 :].flatten(0, -2)[0]
+        hidden = x
+        for layer in self.correction[:-1]:
+            hidden = layer(hidden)
+        return self.linear(x) + self.solved(hidden, self.correction[-1], is_given.sum().long())
+
+
+class SolvedLayers(nn.Module):
+    """Last layers of a decoder that are solved in closed form, each for one size of the code.
+
+    They are kept as differences from the trained last layer: zeros where none is solved. They fit
+    the hidden layers for which they were solved, and no others.
+
+    Parameters
+    ----------
+    sizes : list of int
+    n_hidden, n_features : int
+
+    Attributes
+    ----------
+    weight : tensor of shape (n_sizes, n_features, n_hidden)
+    bias : tensor of shape (n_sizes, n_features)
+    """
+
+    def __init__(self, sizes, n_hidden, n_features):
+        super().__init__()
+        self.sizes = sizes
+        shape = len(sizes), n_features
+        self.register_buffer("weight", torch.zeros(*shape, n_hidden, dtype=torch.float32))
+        self.register_buffer("bias", torch.zeros(shape, dtype=torch.float32))
+        is_size = torch.arange(sizes[-1] + 1).unsqueeze(-1) == torch.tensor(sizes)
+        self.register_buffer("is_size", is_size, persistent=False)
+
+    def forward(self, hidden, last, size):
+        """Map hidden units (..., n, n_hidden) to rows (..., n, n_features).
+
+        Parameters
+        ----------
+        hidden : tensor
+        last : torch.nn.Linear
+            The trained last layer, used as it is if none is solved for the size.
+        size : tensor of int64, a single number
+            The code size of all rows.
+        """
+        number = self.is_size[size].long().argmax().reshape(1)
+        is_solved = self.is_size[size].any().to(hidden)
+        weight = last.weight + is_solved * self.weight.index_select(-3, number).squeeze(-3)
+        bias = last.bias + is_solved * self.bias.index_select(-2, number).squeeze(-2)
+        return hidden @ weight.mT + bias.unsqueeze(-2)
+
+
+def decode_sizes(network, u, sizes):
+    """Yield the outputs of a network's encoder and decoder for the first numbers of the code."""
+    codes = network.encoder(u)
+    for size in sizes:
+        yield network.decoder(codes[..., :size])
 
 
 def decode_by_parts(decoder, codes):
@@ -600,9 +682,13 @@ def make_residual_coders(architecture, units, generator):
         g.append(Gain(n_features))
     encoding = make_zero_linear(n_features, n_components, path.has_bias)
     decoding = make_zero_linear(architecture.decoder_width, n_features, path.has_decoder_bias)
+    decoder = Residual(decoding, g)
+    if architecture.solved_sizes:
+        solved = SolvedLayers(architecture.solved_sizes, g[-1].in_features, n_features)
+        decoder = SizedResidual(decoding, g, solved)
     return (
         nn.Sequential(Residual(encoding, f), ScaleCodes(units)),
-        nn.Sequential(UnscaleCodes(units), Residual(decoding, g)),
+        nn.Sequential(UnscaleCodes(units), decoder),
     )
 
 

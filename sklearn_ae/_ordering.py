@@ -60,11 +60,12 @@ def measure_sizes(net, trial, sizes):
         batches = FixedBatches(Subset(training.rows, index), *how)
     loss = net.criterion_.measure_squares
     trial.network.eval()
-    errors = []
-    for size in sizes:
-        parts = [loss(trial.network(batch.targets, size), batch.targets) for batch in batches]
-        rows = torch.cat(parts, dim=-1).double().cpu().numpy()
-        errors.append(batches.arrange(rows).sum())
+    parts = []
+    for batch in batches:
+        outputs = trial.network.reconstruct_sizes(batch.targets, sizes)
+        parts.append(torch.stack([loss(output, batch.targets) for output in outputs]))
+    rows = torch.cat(parts, dim=-1).double().cpu().numpy()
+    errors = [batches.arrange(row).sum() for row in rows]
     variance = batches.compute_variance(net.criterion_.show_targets)
     return 1 - np.array(errors) / (variance or 1.0)
 

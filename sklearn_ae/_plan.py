@@ -15,7 +15,13 @@ from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOp
 from ._evidence import HELD_OUT
 from ._images import check_image_shape
 from ._losses import LOSSES
-from ._networks import ACTIVATIONS, OUTPUT_RANGES, Architecture, compute_pooled_sizes
+from ._networks import (
+    ACTIVATIONS,
+    OUTPUT_RANGES,
+    Architecture,
+    compute_pooled_sizes,
+    list_powers,
+)
 from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
@@ -32,6 +38,10 @@ ORDERED_WIDTH = 256  # at least
 ORDERED_SHARE_OF_STEPS = 0.75
 ORDERED_MIN_BATCH = 128
 ORDERED_DECAY = 0.1
+
+# Of the last layers of an ordered code: the rows for which each size has one, and all weights.
+MAX_SOLVED_ROWS = 100_000
+MAX_SOLVED_WEIGHTS = 2**24
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
@@ -270,7 +280,18 @@ class Plan:
             output_activation=self.output_activation,
             linear_path=linear_path,
             multiplies_sparsely=multiplies_sparsely,
+            solved_sizes=self.list_solved_sizes(n_components, max(widths, default=0)),
         )
+
+    def list_solved_sizes(self, n_components, n_hidden):
+        """Return the sizes of an ordered code for which a last layer of the decoder is solved."""
+        is_judged = self.early_stopping or self.max_epochs == 0
+        if not (self.ordered and self.solves_last_layer and is_judged):
+            return []
+        sizes = list_powers(n_components)
+        if n_components * self.n_samples <= MAX_SOLVED_ROWS:
+            sizes = [*range(1, n_components + 1)]
+        return sizes if len(sizes) * n_hidden * self.n_features <= MAX_SOLVED_WEIGHTS else []
 
     def make_units(self, moments, dtype):
         """Return the units for rows of some `Moments`, read in a dtype of torch."""
@@ -519,14 +540,11 @@ def resolve_correction(p, defaults):
 
 
 def can_solve_last_layer(p):
-    """Return whether the decoder's last layer has a closed form, where there is a linear path.
-
-    For ordered codes one layer is solved for all sizes, which measured worse than training alone.
-    """
+    """Return whether the decoder's last layer has a closed form, where there is a linear path."""
     has_hidden_units = np.size(p.hidden_layer_sizes) > 0
     is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
     has_mean_squares = p.loss != "binary_cross_entropy"
-    return p.init == "auto" and is_dense and has_mean_squares and not p.ordered
+    return p.init == "auto" and is_dense and has_mean_squares
 
 
 def choose_defaults(defaults, can_be_small, n_samples, n_features):

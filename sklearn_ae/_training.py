@@ -16,8 +16,8 @@ from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ._batches import Batch, Batches, FixedBatches, StandardizedRows
-from ._correction import get_last_layer, remove_for_now, zero_parameters
-from ._evidence import CrossFit, KeptEpoch, are_clearly_lower
+from ._correction import get_solved_layers, remove_for_now, set_to_zero
+from ._evidence import CrossFit, KeptEpoch, are_clearly_lower, have_risen
 from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
 from ._losses import ReconstructionLoss
@@ -169,9 +169,9 @@ class HoldOutTrial:
         """Return the models, that of the estimator last."""
         return [self.network]
 
-    def list_last_layers(self):
-        """Return the last layers of the decoder's correction, of all networks."""
-        return [get_last_layer(self.network)]
+    def list_solved_layers(self):
+        """Return the layers of the decoder that are solved in closed form."""
+        return [get_solved_layers(self.network)]
 
     def close(self):
         """Leave the net as it is."""
@@ -329,18 +329,19 @@ class AutoencoderNet(NeuralNet):
         if self.has_correction:
             trial.network.eval()
             self.has_correction = self.solve_last_layer()
-        start_losses = None if held_out is None else judge_start(self, trial)
+        start_losses, most = (None, None) if held_out is None else judge_start(self, trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
             return
-        start_losses = start_losses if self.keep_start else None
+        start_losses, most = (start_losses, most) if self.keep_start else (None, None)
         labelings = getattr(self.train_split, "labelings", ())
         measure = trial.measure_training_rows
         # those of folds are needed after training to measure an ordered code
         models = trial.list_models()[0 if self.module_.architecture.n_ordered else -1 :]
-        kept = KeptEpoch(models, self.best_epoch_, start_losses, labelings, measure)
-        if self.has_correction:  # a candidate: training learns better features without it
-            zero_parameters(trial.list_last_layers())
+        kept = KeptEpoch(models, self.best_epoch_, start_losses, most, labelings, measure)
+        if self.has_correction or self.module_.architecture.solved_sizes:
+            # a candidate: training learns better features without it
+            set_to_zero(trial.list_solved_layers())
         self.forward_ = batches.ranks.wrap_forward(trial.network)
         diverged = self._run_epochs(epochs, batches, held_out, kept)
         is_solved = not diverged and solve_after_training(self, trial, kept)
@@ -401,9 +402,7 @@ class AutoencoderNet(NeuralNet):
         losses : ndarray of shape (n_sizes, n_rows), float64
             By code sizes: the whole code, or those by which an ordered one is judged.
         """
-        sizes = self.module_.architecture.list_sizes()
-        losses = (self.compute_row_losses(batches, network, size) for size in sizes)
-        return np.stack(list(map(batches.arrange, losses)))
+        return np.stack(list(map(batches.arrange, self.compute_row_losses(batches, network))))
 
     def _run_step(self, step_fn, batch, prefix):
         """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
@@ -503,14 +502,17 @@ class AutoencoderNet(NeuralNet):
             yield output.to(device)
 
     @torch.no_grad()
-    def compute_row_losses(self, batches, network=None, size=None):
-        """Return the losses of the rows of batches, the last dimension of a float64 array."""
+    def compute_row_losses(self, batches, network=None):
+        """Return the losses of the rows of batches, float64: by code sizes, (networks,) rows."""
         network = self.trial_.network if network is None else network
         network.eval()
-        losses = [torch.empty(0, device=self.device)]
+        sizes = self.module_.architecture.list_sizes()
+        measure, losses = self.criterion_.compute_row_losses, []
         for batch in batches:
-            output = network(batch.inputs, size)
-            losses.append(self.criterion_.compute_row_losses(output, batch.targets))
+            outputs = network.reconstruct_sizes(batch.inputs, sizes)
+            losses.append(torch.stack([measure(output, batch.targets) for output in outputs]))
+        if not losses:  # a rank may have no batch
+            return np.empty((len(sizes), 0))
         return torch.cat(losses, dim=-1).double().cpu().numpy()
 
     def get_losses(self, name):
@@ -603,18 +605,22 @@ def compute_outputs(net, inputs):
 
 
 def judge_start(net, trial):
-    """Return the losses of held-out rows at the start, whose correction stays only if it helps."""
+    """Return the losses of held-out rows at the start, and without its correction.
+
+    The correction stays only if it helps.
+    """
     losses = net.compute_validation_losses(trial.held_out)
     if not net.has_correction:
-        return losses
-    layers = trial.list_last_layers()
+        return losses, losses
+    layers = trial.list_solved_layers()
     with remove_for_now(layers):
         linear = net.compute_validation_losses(trial.held_out)
-    if are_clearly_lower(losses, linear, net.train_split.labelings):
-        return losses
+    is_better = are_clearly_lower(losses, linear, net.train_split.labelings)
+    if is_better and not have_risen(losses, linear):
+        return losses, linear
     net.has_correction = False
-    zero_parameters(layers)
-    return linear
+    set_to_zero(layers)
+    return linear, linear
 
 
 def solve_after_training(net, trial, kept):
@@ -622,7 +628,8 @@ def solve_after_training(net, trial, kept):
     if net.solve_last_layer is None or trial.held_out is None or not net.solve_last_layer():
         return False
     losses = net.compute_validation_losses(trial.held_out)
-    return kept.update(len(net.history), losses) > 0
+    kept.update(len(net.history), losses)
+    return kept.losses is losses
 
 
 def have_hooks(callbacks, *hooks):
