@@ -42,11 +42,12 @@ class AutoencoderTransformer(BaseAutoencoder):
         from its first numbers, as many as are drawn [6]_. After training the numbers are made
         uncorrelated on X, without loss, if `code_activation` is "identity". Held-out rows judge by
         the mean loss over the sizes 1, 2, 4, … and `n_components`; at none of these may it be more
-        than 0.001 worse than at the start, in variances of X. Reconstructions are a little worse
-        than those of a fit for one size. A custom decoder is not told how many numbers are given.
+        than 0.001 worse than PCA, in variances of X. Reconstructions are a little worse than
+        those of a fit for one size. A custom decoder is not told how many numbers are given.
         Other values of "auto" are: two hidden layers of equal widths, at least 256 and else that
-        of the first layer; batches of at least 128 rows; a weight decay of 0.1 / n_samples; 900
-        steps for large tables. No layer is solved in closed form (`init`).
+        of the first layer; batches of at least 256 rows; a weight decay of 0.1 / n_samples; 900
+        steps for large tables. Where `init` solves the last layer of the decoder, one is solved
+        for each size or, for large tables, for the sizes 1, 2, 4, … and `n_components`.
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
@@ -141,8 +142,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         path and 0 without it.
 
     batch_size : int or "auto", default="auto"
-        Rows per training step. "auto" is n_samples / 100, but at least 64 and at most 400, and
-        more only if an epoch would otherwise have more than 1,200 steps.
+        Rows per training step, at most: the batches of an epoch are about equally large. "auto" is
+        n_samples / 100, but at least 64 and at most 400, and more only if an epoch would otherwise
+        have more than 1,200 steps.
 
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" allows at most 1,200 steps; with the small networks of
@@ -163,10 +165,11 @@ class AutoencoderTransformer(BaseAutoencoder):
         holds out a tenth otherwise. Few are 6 to 2,000 rows of at most 1,000 features; in
         `DenoisingAutoencoder` up to 600. Cross-fitting trains three networks, each without a third
         of the rows, side by side with the network of all rows, which is the one that is kept: every
-        row is judged by a network that has not seen it. Without a linear path, with fewer than six
-        groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that needs the
-        value of the loss, with custom networks and `data_parallel`, and if `fit` is given `X_val`,
-        "auto" does not cross-fit.
+        row is judged by a network that has not seen it. For an ordered code and at least 1,000
+        rows, one network trains without a fifth, which judges. Without a linear path, with fewer
+        than six groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that
+        needs the value of the loss, with custom networks and `data_parallel`, and if `fit` is given
+        `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.

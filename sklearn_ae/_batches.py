@@ -1,6 +1,7 @@
 """From rows to batches: standardised, in a new order and with a fresh corruption in each epoch."""
 
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -120,13 +121,15 @@ class Batches:
     def cut(self, index):
         """Return the indices of each batch, cut along the last dimension of `index`.
 
-        A single row that is left over joins the batch before it: batch normalisation, which
-        custom networks may have, cannot train on one row.
+        Batches are about equally large: a last one of few rows would make as large a step as the
+        others. None has a single row, unless all have: batch normalisation, which custom networks
+        may have, cannot train on one row.
         """
-        batches = index.split(self.batch_size, dim=-1)
-        if self.batch_size > 1 and len(batches) > 1 and batches[-1].shape[-1] == 1:
-            batches = *batches[:-2], torch.cat(batches[-2:], dim=-1)
-        return batches
+        n_rows = index.shape[-1]
+        n_batches = math.ceil(n_rows / self.batch_size)
+        if self.batch_size > 1:
+            n_batches = max(1, min(n_batches, n_rows // 2))
+        return index.tensor_split(n_batches, dim=-1)
 
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)

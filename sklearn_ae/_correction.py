@@ -3,7 +3,7 @@
 Of the nonlinear part g of a dense decoder the hidden layers keep their weights, which are random
 at the start and learnt after training. The last layer is the ridge regression of what the linear
 path leaves, u - V z, on the hidden units. The decoder of an ordered code has several last layers,
-each for one code size, all of the same hidden units.
+each for one code size, all of the same hidden units and of the code.
 """
 
 import math
@@ -26,7 +26,6 @@ PENALTIES = np.logspace(-3, 6, 19)
 SPREAD = 2.0
 
 MAX_ROWS = 100_000  # for the regression, spread evenly over X
-MAX_ROWS_PER_SIZE = 20_000  # for each of an ordered code
 PART_ROWS = 4096  # in memory at once
 
 
@@ -186,8 +185,7 @@ def solve_model(model, data, corrupt, split):
     """Return weight and bias of each layer of a single model, or None for no correction."""
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
     index = index.sort().values  # files are read from front to back
-    n_most = MAX_ROWS_PER_SIZE if model.architecture.solved_sizes else MAX_ROWS
-    parts = index[:: -(-len(index) // n_most)].to(data.rows.home).split(PART_ROWS)
+    parts = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home).split(PART_ROWS)
     sums = sum_units(model, (pair_rows(model, data[part], corrupt) for part in parts))
     ridges, judged = list(map(HiddenRidge, sums)), list_judged(model)
     errors = torch.stack([ridges[i].validate() for i in judged])
@@ -286,8 +284,10 @@ def read_units(model, targets, inputs):
     codes = model.encoder(inputs)
     for size in model.architecture.solved_sizes or [None]:
         entered = enter(codes[:, :size])
-        units = decoder.correction[:-1](entered), targets - decoder.linear(entered)
-        yield tuple(values.cpu().double() for values in units)
+        hidden, residual = decoder.correction[:-1](entered), targets - decoder.linear(entered)
+        if size is not None:
+            hidden = torch.cat([hidden, entered], dim=-1)  # V, too, is not the best for each size
+        yield hidden.cpu().double(), residual.cpu().double()
 
 
 def set_solutions(model, solutions):
@@ -308,7 +308,8 @@ def set_solutions(model, solutions):
             last.weight.copy_(weight)
             last.bias.copy_(bias)
         else:
-            layers.weight[number] = weight - last.weight
+            layers.weight[number] = weight
+            layers.weight[number][:, : last.in_features] -= last.weight
             layers.bias[number] = bias - last.bias
     return any(solution is not None for solution in solutions)
 

@@ -1,6 +1,7 @@
 """What counts as evidence: which rows are new to a network, and the test that decides."""
 
 import copy
+import itertools
 import math
 import warnings
 from dataclasses import dataclass, replace
@@ -22,6 +23,12 @@ SIGNIFICANCE = 0.001
 
 N_FOLDS = 3
 MIN_GROUPS_FOR_FOLDS = 2 * N_FOLDS  # with fewer, no test finds anything at this level
+
+# An ordered code takes long to train, and the mean over its sizes is less noisy: one fold of five
+# judges, with a single network beside that of all rows, if it has so many groups.
+N_LARGE_FOLDS = 5
+MIN_GROUPS_OF_LARGE_FOLD = 200
+
 HELD_OUT = 0.1  # of the rows, where there are no folds
 
 # How much the mean loss may rise at one size of an ordered code, in units of the loss: variances of
@@ -127,7 +134,7 @@ def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
     if held_out is not None:
         new = new if len(new) else np.arange(len(judging))
         return HoldOut(None, Subset(held_out, new), [equal[new]])
-    split = split_rows(equal, groups, plan.validation_fraction, random_state)
+    split = split_rows(equal, groups, plan.validation_fraction, random_state, plan.ordered)
     if isinstance(split, CrossFit):
         models, offsets = start_folds(split.train)
         split = replace(split, models=models, offsets=offsets)
@@ -172,7 +179,7 @@ def find_rows_not_in(rows, others):
     return np.flatnonzero(~np.isin(rows.compute_hashes(), others.compute_hashes()))
 
 
-def split_rows(equal, groups, share, random_state):
+def split_rows(equal, groups, share, random_state, ordered=False):
     """Return the rows to train on and those to judge by.
 
     Parameters
@@ -185,6 +192,8 @@ def split_rows(equal, groups, share, random_state):
         Of the rows, to hold out. None makes folds where there are enough groups for them, and
         holds out a tenth otherwise.
     random_state : RandomState
+    ordered : bool, default=False
+        Whether the networks have an ordered code.
 
     Returns
     -------
@@ -203,8 +212,9 @@ def split_rows(equal, groups, share, random_state):
     if n_groups < 2:
         what = "X has a single row" if groups is None else "groups puts all rows into one group"
         raise ValueError(f"{what}, so that no rows can be held out that are new. {REMEDY}")
-    if share is None and n_groups >= MIN_GROUPS_FOR_FOLDS:
-        held_out = make_folds(labels, random_state)
+    is_cross_fit = share is None and n_groups >= MIN_GROUPS_FOR_FOLDS
+    if is_cross_fit:
+        held_out = make_folds(labels, random_state, ordered)
         train = [np.setdiff1d(np.arange(len(labels)), fold) for fold in held_out]
     else:
         share = HELD_OUT if share is None else share
@@ -213,7 +223,7 @@ def split_rows(equal, groups, share, random_state):
     if not all(map(len, valid)):
         warn_of_copies("groups", "rows of other groups", stacklevel=6)
         valid = held_out
-    if len(valid) > 1:
+    if is_cross_fit:
         judging = np.sort(np.concatenate(valid))
         return CrossFit(train, valid, [labels[judging] for labels in labelings])
     return HoldOut(train[0], valid[0], [labels[valid[0]] for labels in labelings])
@@ -228,10 +238,17 @@ def warn_of_copies(where, others, stacklevel):
     )
 
 
-def make_folds(labels, random_state):
-    """Return the indices of the rows of each fold, about as many in each; no group is split."""
-    drawn = random_state.permutation(labels.max() + 1)[labels]
-    return [valid for _, valid in GroupKFold(N_FOLDS).split(labels, groups=drawn)]
+def make_folds(labels, random_state, ordered):
+    """Return the indices of the rows of each fold that judges; no group is split.
+
+    These are three folds of about equal size or, for an ordered code, one fold of five if enough
+    groups are in it.
+    """
+    n_groups = labels.max() + 1
+    is_large = ordered and n_groups >= N_LARGE_FOLDS * MIN_GROUPS_OF_LARGE_FOLD
+    drawn = random_state.permutation(n_groups)[labels]
+    folds = GroupKFold(N_LARGE_FOLDS if is_large else N_FOLDS).split(labels, groups=drawn)
+    return [valid for _, valid in itertools.islice(folds, 1 if is_large else None)]
 
 
 def draw_groups(labels, share, random_state):

@@ -16,6 +16,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from weakref import WeakValueDictionary
 
 import torch
@@ -41,7 +42,7 @@ OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
 # cut at a size from a distribution that is even in the logarithm of the size plus `SMALL_SIZES`.
 COPIES = 3
 SHARE_WHOLE = 0.4
-SMALL_SIZES = 3
+SMALL_SIZES = 2
 
 # Modules, parameters and buffers of the networks that factories returned, by address. No two
 # networks may share one.
@@ -198,7 +199,7 @@ class Residual(nn.Module):
 
 
 class SizedResidual(Residual):
-    """The decoder of an ordered code, with last layers that are solved for its size.
+    """The decoder of an ordered code, with layers that are solved for the size of the code.
 
     Parameters
     ----------
@@ -216,54 +217,52 @@ class SizedResidual(Residual):
         if self.training or not x.shape[-2]:
             return super().forward(x)
         is_given = x[..., x.shape[-1] // 2 :].flatten(0, -2)[0]
-        hidden = x
-        for layer in self.correction[:-1]:
-            hidden = layer(hidden)
-        return self.linear(x) + self.solved(hidden, self.correction[-1], is_given.sum().long())
+        *layers, last = self.correction
+        hidden = reduce(lambda values, layer: layer(values), layers, x)
+        change = self.solved(torch.cat([hidden, x], dim=-1), is_given.sum().long())
+        return self.linear(x) + last(hidden) + change
 
 
 class SolvedLayers(nn.Module):
-    """Last layers of a decoder that are solved in closed form, each for one size of the code.
+    """What solving its last layers in closed form adds to a trained decoder, by code sizes.
 
-    They are kept as differences from the trained last layer: zeros where none is solved. They fit
-    the hidden layers for which they were solved, and no others.
+    The layers are linear in the hidden units and in what the decoder is given. They fit the hidden
+    layers for which they were solved, and no others. Those that are not solved are zeros.
 
     Parameters
     ----------
     sizes : list of int
-    n_hidden, n_features : int
+        Ascending.
+    n_inputs, n_features : int
 
     Attributes
     ----------
-    weight : tensor of shape (n_sizes, n_features, n_hidden)
+    weight : tensor of shape (n_sizes, n_features, n_inputs)
     bias : tensor of shape (n_sizes, n_features)
     """
 
-    def __init__(self, sizes, n_hidden, n_features):
+    def __init__(self, sizes, n_inputs, n_features):
         super().__init__()
         self.sizes = sizes
         shape = len(sizes), n_features
-        self.register_buffer("weight", torch.zeros(*shape, n_hidden, dtype=torch.float32))
+        self.register_buffer("weight", torch.zeros(*shape, n_inputs, dtype=torch.float32))
         self.register_buffer("bias", torch.zeros(shape, dtype=torch.float32))
         is_size = torch.arange(sizes[-1] + 1).unsqueeze(-1) == torch.tensor(sizes)
         self.register_buffer("is_size", is_size, persistent=False)
 
-    def forward(self, hidden, last, size):
-        """Map hidden units (..., n, n_hidden) to rows (..., n, n_features).
+    def forward(self, x, size):
+        """Map (..., n, n_inputs) to (..., n, n_features).
 
         Parameters
         ----------
-        hidden : tensor
-        last : torch.nn.Linear
-            The trained last layer, used as it is if none is solved for the size.
+        x : tensor
         size : tensor of int64, a single number
             The code size of all rows.
         """
         number = self.is_size[size].long().argmax().reshape(1)
-        is_solved = self.is_size[size].any().to(hidden)
-        weight = last.weight + is_solved * self.weight.index_select(-3, number).squeeze(-3)
-        bias = last.bias + is_solved * self.bias.index_select(-2, number).squeeze(-2)
-        return hidden @ weight.mT + bias.unsqueeze(-2)
+        weight = self.weight.index_select(-3, number).squeeze(-3)
+        change = x @ weight.mT + self.bias.index_select(-2, number)
+        return change * self.is_size[size].any()
 
 
 def decode_sizes(network, u, sizes):
@@ -684,7 +683,8 @@ def make_residual_coders(architecture, units, generator):
     decoding = make_zero_linear(architecture.decoder_width, n_features, path.has_decoder_bias)
     decoder = Residual(decoding, g)
     if architecture.solved_sizes:
-        solved = SolvedLayers(architecture.solved_sizes, g[-1].in_features, n_features)
+        n_inputs = g[-1].in_features + architecture.decoder_width
+        solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_features)
         decoder = SizedResidual(decoding, g, solved)
     return (
         nn.Sequential(Residual(encoding, f), ScaleCodes(units)),

@@ -36,7 +36,7 @@ SMALL_GRADIENT = 1e-3
 # Of an ordered code, whose sizes leave little of the noise of small batches and of overfitting.
 ORDERED_WIDTH = 256  # at least
 ORDERED_SHARE_OF_STEPS = 0.75
-ORDERED_MIN_BATCH = 128
+ORDERED_MIN_BATCH = 256
 ORDERED_DECAY = 0.1
 
 # Of the last layers of an ordered code: the rows for which each size has one, and all weights.

@@ -18,7 +18,8 @@ from zoo import Perceptron, draw_fewer, get_weights, quick, standardize
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 from sklearn_ae import _training as training
-from sklearn_ae._evidence import MIN_GROUPS_FOR_FOLDS, N_FOLDS, CrossFit
+from sklearn_ae._batches import Batches
+from sklearn_ae._evidence import MIN_GROUPS_FOR_FOLDS, N_FOLDS, CrossFit, split_rows
 from sklearn_ae._folds import FoldBatches, LeftOutBatches, Networks
 from sklearn_ae._losses import ReconstructionLoss
 from sklearn_ae._plan import MAX_FEATURES_FOR_FOLDS
@@ -79,6 +80,26 @@ def test_stacked_networks_compute_what_each_does(name, n_rows, n_models, seed):
         for as_one in (True, False):
             output = Networks(copy.deepcopy(models), offsets, as_one).eval()(u)
             assert_allclose(output, torch.stack(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_stacked_networks_decode_each_size_of_an_ordered_code_as_each_does(X):
+    fitted = AutoencoderTransformer(4, ordered=True, max_epochs=0, random_state=0).fit(X)
+    models = [copy.deepcopy(fitted._model_) for _ in range(3)]
+    offsets = torch.randn(3, X.shape[1], generator=torch.Generator().manual_seed(0))
+    for i, model in enumerate(models, start=1):
+        model.decoder[1].solved.weight *= i
+    u, sizes = torch.randn(3, 7, X.shape[1]), [1, 2, 3, 4]
+    with torch.no_grad():
+        alone = [
+            [output + offset for output in model.eval().reconstruct_sizes(rows - offset, sizes)]
+            for model, offset, rows in zip(models, offsets, u, strict=True)
+        ]
+        expected = [torch.stack(outputs) for outputs in zip(*alone, strict=True)]
+        for as_one in (True, False):
+            networks = Networks(copy.deepcopy(models), offsets, as_one).eval()
+            for output, of_size in zip(networks.reconstruct_sizes(u, sizes), expected, strict=True):
+                assert_allclose(output, of_size, rtol=1e-4, atol=1e-4)
+    networks.release()
 
 
 def test_stacked_networks_of_sparse_rows_compute_what_each_does():
@@ -177,7 +198,51 @@ def test_networks_that_cannot_be_stacked_are_cross_fitted_in_turn(estimator, nam
     assert np.isfinite(fitted.transform(X)).all()
 
 
+@given(st.integers(900, 1100))
+@draw_fewer(0.2)
+def test_a_fifth_of_many_rows_judges_an_ordered_code(n_rows):
+    rows = np.arange(n_rows)
+    assert len(split_rows(rows, None, None, np.random.RandomState(0)).valid) == N_FOLDS
+    split = split_rows(rows, None, None, np.random.RandomState(0), ordered=True)
+    assert isinstance(split, CrossFit)
+    if n_rows < 1000:
+        assert len(split.valid) == N_FOLDS
+        assert_array_equal(np.sort(np.concatenate(split.valid)), np.arange(n_rows))
+    else:
+        assert len(split.valid) == 1
+        assert len(split.valid[0]) == pytest.approx(n_rows / 5, abs=1)
+    for train, valid in zip(split.train, split.valid, strict=True):
+        assert_array_equal(np.sort(np.concatenate([train, valid])), np.arange(n_rows))
+
+
+def test_one_fold_trains_one_network_beside_that_of_all_rows(monkeypatch):
+    trials = []
+    close = training.CrossFitTrial.close
+    monkeypatch.setattr(training.CrossFitTrial, "close", lambda t: (trials.append(t), close(t)))
+    rng = np.random.RandomState(0)
+    Z = rng.normal(size=(1200, 2))
+    rows = np.hstack([Z, Z**2, Z @ rng.normal(size=(2, 3))])
+    fitted = AutoencoderTransformer(2, ordered=True, max_epochs=3, random_state=0).fit(rows)
+    (trial,) = trials
+    assert len(trial.network.models) == 2
+    assert trial.held_out.is_judging.sum() == 240
+    assert len(fitted.validation_loss_curve_) == 3
+
+
 # ------------------------------------------------------------------------- batches
+
+
+@given(st.integers(1, 300), st.integers(1, 64))
+def test_batches_are_about_equally_large(n_rows, batch_size):
+    dataset = standardize(np.arange(n_rows, dtype=float)[:, None], np.zeros(1))
+    batches = Batches(dataset, batch_size, torch.Generator().manual_seed(0), None)
+    sizes = [len(batch.targets) for batch in batches]
+    assert sum(sizes) == n_rows
+    assert len(batches) == len(sizes)
+    assert max(sizes) - min(sizes) <= 1
+    # no single row, and no more rows than asked for except to join one that would be single
+    assert min(sizes) > 1 or batch_size == 1 or n_rows == 1
+    assert max(sizes) <= batch_size or (batch_size == 2 and n_rows % 2 and max(sizes) == 3)
 
 
 @given(st.integers(10, 60), st.integers(1, 70), st.integers(0, 1000))

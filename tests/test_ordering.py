@@ -14,11 +14,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._correction import PENALTIES, read_units
 from sklearn_ae._networks import Bottleneck, Mix
 from sklearn_ae._ordering import choose_size, factor_unit_triangle
 
@@ -262,6 +264,58 @@ def test_sizes_of_a_batch_are_those_of_the_distribution():
     assert (counts > 0).all()
     assert (counts[:-1].diff() <= 1).all()  # the larger, the rarer, beside the whole code
     assert counts[-1] > counts[:-1].max()
+
+
+# --------------------------------------------------------------------- solved last layers
+
+
+@pytest.mark.parametrize("max_epochs", [0, 10])
+def test_each_size_has_the_ridge_regression_on_its_own_hidden_units(max_epochs):
+    params = {**QUICK, "max_epochs": max_epochs}
+    fitted = AutoencoderTransformer(6, ordered=True, **params).fit(X)
+    u = fitted._model_.units.make_inputs(torch.as_tensor(X))
+    decoder = fitted.decoder_[1]
+    assert decoder.solved.sizes == [1, 2, 3, 4, 5, 6]
+    last = np.hstack([decoder.correction[-1].weight.detach(), np.zeros((64, 12))])
+    with torch.no_grad():
+        units = [[values.numpy() for values in pair] for pair in read_units(fitted._model_, u, u)]
+    for (inputs, residual), change in zip(units, decoder.solved.weight.numpy(), strict=True):
+        alphas = PENALTIES * np.square(inputs - inputs.mean(axis=0)).mean()
+        ridges = (Ridge(alpha, solver="svd").fit(inputs, residual) for alpha in alphas)
+        errors = [np.abs(ridge.coef_ - last - change).max() for ridge in ridges]
+        assert min(errors) < 1e-3
+
+
+def test_solving_each_size_reconstructs_better(ordered):
+    trained = pickle.loads(pickle.dumps(ordered))
+    trained.decoder_[1].solved.weight.zero_()
+    trained.decoder_[1].solved.bias.zero_()
+    for k in (1, 2, 4, 6):
+        assert ordered.truncated(k).score(X_NEW) > trained.truncated(k).score(X_NEW)
+
+
+def test_large_tables_have_layers_for_the_powers_of_two(monkeypatch):
+    monkeypatch.setattr("sklearn_ae._plan.MAX_SOLVED_ROWS", 6 * len(X) - 1)
+    fitted = AutoencoderTransformer(6, ordered=True, **QUICK).fit(X, X_val=X_VAL)
+    solved = fitted.decoder_[1].solved
+    assert solved.sizes == [1, 2, 4, 6]
+    with torch.no_grad():
+        rows = torch.randn(2, solved.weight.shape[-1])
+        changes = [solved(rows, torch.tensor(size)) for size in range(1, 7)]
+    for size, change in enumerate(changes, start=1):
+        assert bool(change.any()) == (size in solved.sizes)
+
+
+def test_without_rows_to_judge_by_no_layer_is_solved():
+    fitted = AutoencoderTransformer(4, ordered=True, early_stopping=False, **QUICK).fit(X)
+    assert not hasattr(fitted.decoder_[1], "solved")
+
+
+def test_training_on_drops_layers_that_no_longer_fit(ordered):
+    going_on = pickle.loads(pickle.dumps(ordered))
+    assert going_on.decoder_[1].solved.weight.any()
+    going_on.partial_fit(X)
+    assert not going_on.decoder_[1].solved.weight.any()
 
 
 # ----------------------------------------------------------------------------- evidence
