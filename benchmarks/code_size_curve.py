@@ -2,8 +2,9 @@
 
 python benchmarks/code_size_curve.py [--rounds 3]
 
-PCA and the autoencoder on the digits, with six code sizes and five folds. The loop makes the same
-fits in this process, where torch uses all cores for each. The two take turns in going first.
+PCA and the autoencoder on the digits, with six code sizes and five folds. The loop fits both for
+each size in this process, where torch uses all cores for each; `code_size_curve` fits PCA once in
+each fold and cuts it. The two take turns in going first.
 """
 
 import argparse
