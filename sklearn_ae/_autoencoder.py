@@ -224,8 +224,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         What each number of an ordered code adds to the share of the variance of the rows that are
         held out; of the training rows if none are. With cross-fitting each row is reconstructed by
         a network that has not seen it. It is never negative: where more numbers would keep less on
-        these rows, the decoder uses only as many as keep most. The sum is `score` of these rows.
-        Only with ``ordered=True``.
+        these rows, the decoder uses only as many as keep most. The sum is `score` of these rows, or
+        0 where that is negative. Only with ``ordered=True``.
 
     n_features_in_ : int
         Number of features seen during `fit`.

@@ -110,7 +110,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 how |= {"has_correction": plan.has_correction, "solve_last_layer": solve}
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
-            self._train(rows, X, y)
+            self._train(rows, X, y, chooses_size=not continues)
             self.init_ = None if continues else self.init_
             self._net_.set_params(train_split=None, solve_last_layer=None)  # they hold rows
             self._net_.optimizer_.state.clear()
@@ -160,7 +160,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 corruption = _make_plan_corruption(plan, self._model_.units)
                 change_net(self.net_, plan, corruption, how)
             join_ranks(self._net_, ranks)
-            self._train(rows, X, y)
+            self._train(rows, X, y, chooses_size=first)
         return self
 
     def _read_table(self, X, reset, is_chunk=False):
@@ -211,7 +211,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         corruption = _make_plan_corruption(plan, self._model_.units)
         return make_net(plan, self._model_, generator, corruption, options)
 
-    def _train(self, rows, X, y):
+    def _train(self, rows, X, y, chooses_size):
         """Train on rows, report to scikit-learn's callbacks, and set the fitted attributes."""
         net = self._net_
         context = open_callback_context(self, net.max_epochs)
@@ -222,25 +222,26 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 net.partial_fit(StandardizedRows(rows, self._model_.units))
         finally:
             del net.callbacks_[0]
+        vars(self).pop("explained_variance_ratio_", None)  # of an earlier fit
         vars(self).update(net.list_results())
         if net.has_correction:
             self.init_ = "auto"
         if self._plan_.ordered:
-            self._order_code(rows)
+            decorrelate_codes(self._model_, rows)
+            net.iterator_train__ranks.copy_buffers(self._model_)
+            if chooses_size and self._plan_.n_components < 1:
+                self._cut_code()
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=net.copy_for_inference
         )
 
-    def _order_code(self, rows):
-        """Make the numbers of an ordered code uncorrelated, and keep those that were asked for."""
-        model, net, share = self._model_, self._net_, self._plan_.n_components
-        decorrelate_codes(model, rows)
-        net.iterator_train__ranks.copy_buffers(model)
-        if share < 1:
-            self.n_components_ = choose_size(self.explained_variance_ratio_, share)
-            self.explained_variance_ratio_ = self.explained_variance_ratio_[: self.n_components_]
-            self._model_ = model.truncate(self.n_components_)
-            vars(net).update(module_=self._model_)
+    def _cut_code(self):
+        """Keep the first numbers of an ordered code, as many as keep the share asked for."""
+        share = self._plan_.n_components
+        self.n_components_ = choose_size(self.explained_variance_ratio_, share)
+        self.explained_variance_ratio_ = self.explained_variance_ratio_[: self.n_components_]
+        self._model_ = self._model_.truncate(self.n_components_)
+        vars(self._net_).update(module_=self._model_)
 
     @property
     @isolate_torch()

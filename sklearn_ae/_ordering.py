@@ -77,8 +77,8 @@ def choose_size(explained, share):
     if n_smaller == len(kept):
         warnings.warn(
             f"n_components={share} is the share of the variance that the autoencoder shall keep, "
-            f"but on new rows its {len(kept)} numbers keep {kept[-1]:.3f}. All of them are used.",
-            stacklevel=5,  # where fit was called
+            f"but its {len(kept)} numbers keep {kept[-1]:.3f}. All of them are used.",
+            stacklevel=6,  # where fit was called
         )
     return int(min(n_smaller + 1, len(kept)))
 
@@ -88,7 +88,7 @@ def decorrelate_codes(model, rows):
     """Change the numbers of an ordered code so that they are uncorrelated, without loss.
 
     From each number the linear regression on those before it is subtracted, and the decoder adds
-    it again [1]_. The first k numbers still hold what they held. Squashed codes stay as they are:
+    it again [1]_. It is computed from at most 100,000 rows, spread evenly. The first k numbers still hold what they held. Squashed codes stay as they are:
     differences would leave their range.
 
     Parameters

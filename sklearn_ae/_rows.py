@@ -104,7 +104,8 @@ def check_codes(estimator, X):
     with raise_overflow_as_value_error():
         codes = check_array(X, dtype=xp.float32, input_name="X", estimator=estimator)
     n_given, n_components = codes.shape[1], estimator.n_components_
-    is_cut = n_given < n_components and estimator.ordered
+    is_ordered = estimator._model_.architecture.n_ordered is not None
+    is_cut = n_given < n_components and is_ordered
     if n_given != n_components and not is_cut:
         raise ValueError(
             f"X has {n_given} columns, but inverse_transform of "

@@ -52,7 +52,10 @@ MAX_CORRUPTED_ENTRIES = 2**24  # of all draws together, beyond the first
 # adds to the covariance. It draws the regression towards the identity, for which the start is PCA.
 PENALTY = 1.0
 
-NUMBERS_TO_SPARE = 1.25  # of an ordered code: as many times those that PCA needs for a share
+# An ordered code that shall keep a share of the variance begins with so many times the numbers that
+# PCA needs, and some more: with few rows new ones take more numbers than those that PCA has seen.
+NUMBERS_TO_SPARE = 1.25
+MORE_NUMBERS_TO_SPARE = 8
 
 # Rows of a first chunk for each component, for means and principal components worth keeping.
 ROWS_A_COMPONENT = 10
@@ -145,7 +148,7 @@ def compute_enough(compute, plan, n_most):
     n_found = len(start.encoder)
     if not plan.ordered or plan.n_components >= 1 or n_found >= n_most:
         return start
-    return compute(min(n_most, math.ceil(NUMBERS_TO_SPARE * n_found)))
+    return compute(min(n_most, math.ceil(NUMBERS_TO_SPARE * n_found) + MORE_NUMBERS_TO_SPARE))
 
 
 def start_folds(model, rows, plan, seed, random_state, members):

@@ -149,6 +149,42 @@ def test_share_that_is_not_reached_is_a_warning():
     assert choose_size(np.array([0.5, 0.3]), 0.4) == 1
 
 
+
+def test_further_training_keeps_the_size_that_a_share_has_chosen():
+    fitted = AutoencoderTransformer(0.7, ordered=True, warm_start=True, **QUICK).fit(X)
+    size = fitted.n_components_
+    flat = X @ np.diag([1.0, *[0.0] * (X.shape[1] - 1)])  # of which one number keeps all
+    assert fitted.fit(flat).n_components_ == size
+    streamed = AutoencoderTransformer(0.7, ordered=True, **QUICK).partial_fit(X)
+    size = streamed.n_components_
+    assert streamed.partial_fit(flat).transform(X).shape == (len(X), size)
+
+
+def test_few_rows_take_more_numbers_than_pca_sees():
+    few = load_digits().data[:60]
+    fitted = AutoencoderTransformer(0.7, ordered=True, **QUICK).fit(few)
+    assert fitted.explained_variance_ratio_.sum() >= 0.7
+    assert fitted.n_components_ > 1.25 * PCA(0.7).fit(few).n_components_
+
+
+def test_warning_of_a_share_that_is_not_reached_is_where_fit_was_called():
+    noise = np.random.RandomState(0).standard_normal((40, 30))
+    with pytest.warns(UserWarning, match="is the share") as warned:
+        AutoencoderTransformer(0.9, ordered=True, **QUICK).fit(noise)
+    assert warned[0].filename == __file__
+
+
+def test_a_refit_without_order_forgets_the_shares():
+    fitted = AutoencoderTransformer(4, ordered=True, **QUICK).fit(X)
+    codes = fitted.transform(X)
+    fitted.set_params(ordered=False)
+    fitted.inverse_transform(codes[:, :2])  # what counts is what was fitted
+    fitted.fit(X)
+    assert not hasattr(fitted, "explained_variance_ratio_")
+    with pytest.raises(ValueError, match="expecting codes with 4"):
+        fitted.set_params(ordered=True).inverse_transform(codes[:, :2])
+
+
 # -------------------------------------------------------------------------- correlation
 
 
