@@ -14,6 +14,7 @@ except AttributeError as error:
 
 from ._autoencoder import AutoencoderTransformer
 from ._denoising import DenoisingAutoencoder
+from ._variational import VariationalAutoencoder
 
-__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder"]
+__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder", "VariationalAutoencoder"]
 __version__ = "0.1.0"

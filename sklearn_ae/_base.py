@@ -41,6 +41,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
     )
 
     _parameter_constraints: dict = CONSTRAINTS
+    _fixed_params: dict = {}  # parameters of other estimators that have one value here
 
     # ------------------------------------------------------------------ training
 
@@ -166,7 +167,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
     def _read_table(self, X, reset, is_chunk=False):
         """Return X, its rows and their moments, the plan, and the processes that fit together."""
         X = check_table(self, X, reset, min_rows=2 if reset else 1)
-        params = self.get_params(deep=False)
+        params = {**self._fixed_params, **self.get_params(deep=False)}
         plan = make_plan(type(self).__name__, params, self._defaults, *X.shape, is_chunk)
         ranks = make_ranks(plan)
         rows = make_rows(X, plan.device, type(self).__name__)
@@ -192,7 +193,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
 
     def _continue_with(self, plan, moments):
         """Return the plan that continues the fitted model, whose range new rows may widen."""
-        plan = plan.continue_from(self._plan_, self.linear_weight)
+        plan = plan.continue_from(self._plan_, getattr(self, "linear_weight", "auto"))
         self._model_.units.widen_range(moments)
         return plan
 

@@ -9,11 +9,12 @@ import itertools
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ._batches import Batch, Batches, FixedBatches
 from ._correction import get_solved_layers
-from ._networks import SolvedLayers, decode_by_parts, decode_sizes
+from ._networks import decode_by_parts, decode_sizes
 from ._sparse_batch import RowLinear
 
 LEFT_OUT = 1024  # rows of a fold that are scored at once
@@ -69,9 +70,8 @@ def stack_modules(modules):
     if isinstance(modules[0], nn.Linear | RowLinear):
         return StackedLinear(modules)
     stacked = copy.copy(modules[-1])
-    if isinstance(stacked, SolvedLayers):
-        solved = {name: stack_buffers(modules, name) for name in ("weight", "bias")}
-        stacked._buffers = {**stacked._buffers, **solved}
+    own = {name: stack_buffers(modules, name) for name in getattr(stacked, "stacked_buffers", ())}
+    stacked._buffers = {**stacked._buffers, **own}
     stacked._modules = {
         name: stack_modules([module.get_submodule(name) for module in modules])
         for name, _ in modules[-1].named_children()
@@ -105,6 +105,7 @@ class Networks(nn.Module):
         # added to their outputs, unless these are logits
         self.adds_offsets = not models[-1].units.has_logits
         self.register_buffer("offsets", offsets.unsqueeze(1), persistent=False)
+        self.n_features = offsets.shape[-1]
         self.trains_as_one = trains_as_one
         if trains_as_one:
             self.encoder = stack_modules([model.encoder for model in models])
@@ -147,7 +148,9 @@ class Networks(nn.Module):
             of_models = [function(model, rows, *args) for model, rows in pairs]
             outputs = map(torch.stack, zip(*of_models, strict=True))
         for output in outputs:
-            yield output + self.offsets if self.adds_offsets else output
+            if self.adds_offsets:  # what follows the features is no reconstruction
+                output = output + F.pad(self.offsets, (0, output.shape[-1] - self.n_features))
+            yield output
 
     def release(self):
         """Let the last model own its weights again."""
@@ -269,7 +272,8 @@ class CrossFitTrial:
     def measure_training_rows(self):
         """Return the mean loss of the network of all rows on these rows."""
         batches = FixedBatches(self.X, LEFT_OUT, *self.drawing)
-        return self.net.compute_validation_losses(batches, self.net.module_).mean()
+        options = {"network": self.net.module_, "fits_noise": True}
+        return self.net.compute_validation_losses(batches, **options).mean()
 
     def list_models(self):
         """Return the models of the folds and that of all rows."""

@@ -1,8 +1,13 @@
 """Reconstruction losses, as means over all entries and as means over each row."""
 
+import math
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+LEAST_ERROR = 1e-20  # squared, of standardised rows: a logarithm needs more than zero
 
 # name: (elementwise loss, power of the scale of X that its value carries)
 LOSSES = {
@@ -33,6 +38,8 @@ class ReconstructionLoss(nn.Module):
     .. [1] Bengio, Leonard and Courville, "Estimating or propagating gradients through stochastic
        neurons for conditional computation", arXiv:1308.3432, 2013.
     """
+
+    n_measures = 1  # of each row
 
     def __init__(self, name, units, clips=False):
         super().__init__()
@@ -82,6 +89,95 @@ class ReconstructionLoss(nn.Module):
             output = output.clamp(*self.bounds)
         return F.mse_loss(output, self.show_targets(target), reduction="none").mean(dim=-1)
 
-    def get_unit(self):
-        """Return the factor from a loss of u to a loss of X."""
-        return self.units.scale ** LOSSES[self.name][1]
+    def measure_rows(self, output, target):
+        """Return all that `combine` needs of each row, (n_measures, ..., n_rows)."""
+        return self.compute_row_losses(output, target).unsqueeze(0)
+
+    def combine(self, measures):
+        """Return the loss of each row from `measure_rows`, an array (n_measures, n_rows)."""
+        return measures[0]
+
+    def convert_loss(self, loss):
+        """Return a loss of u in units of X."""
+        return self.units.scale ** LOSSES[self.name][1] * loss
+
+
+class NegativeBound(ReconstructionLoss):
+    """Minus the bound of the log-likelihood of rows, by features [1]_.
+
+    In training the noise has the variance that suits the batch best, its mean squared error [2]_:
+    it need not be learnt. Elsewhere it is that of the decoder.
+
+    Parameters
+    ----------
+    name, units
+        As in `ReconstructionLoss`: "squared_error" for Gaussian noise, "binary_cross_entropy" for
+        bits.
+    beta : float
+        Weight of the divergence of the code's distribution from its prior.
+
+    References
+    ----------
+    .. [1] Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
+    .. [2] Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated
+       decoders", ICML 2021.
+    """
+
+    n_measures = 3
+
+    def __init__(self, name, units, beta):
+        super().__init__(name, units)
+        self.beta = beta
+
+    def forward(self, output, target):
+        """Return the mean over all entries, a scalar tensor."""
+        error, divergence, _ = self.measure_rows(output, target)
+        if not self.units.has_logits:
+            mean_error = error.mean(dim=-1) + LEAST_ERROR
+            error = compute_gaussian_loss(mean_error, mean_error.log())
+        return error.mean() + self.beta * divergence.mean()
+
+    def compute_row_losses(self, output, target):
+        """Return the loss of each row."""
+        return self.combine(self.measure_rows(output, target))
+
+    def measure_rows(self, output, target):
+        """Return error, divergence and log-variance of the noise of each row, by features."""
+        n_features = target.shape[-1]
+        n_components = (output.shape[-1] - n_features - 1) // 2
+        sizes = n_features, n_components, n_components, 1
+        output, mean, log_variance, log_noise = output.split(sizes, dim=-1)
+        error = super().compute_row_losses(output, target)
+        divergence = compute_divergence(mean, log_variance) / n_features
+        return torch.stack([error, divergence, log_noise.squeeze(-1)])
+
+    def combine(self, measures):
+        """Return the loss of each row from `measure_rows`."""
+        error, divergence, log_noise = measures
+        if not self.units.has_logits:
+            error = compute_gaussian_loss(error, log_noise)
+        return error + self.beta * divergence
+
+    def fit_noise(self, measures):
+        """Return the log-variance of the noise that suits rows best, and `measures` with it."""
+        error, divergence, log_noise = measures
+        if not self.units.has_logits:
+            log_noise = np.full_like(error, np.log(error.mean() + LEAST_ERROR))
+        return log_noise.flat[0], np.stack([error, divergence, log_noise])
+
+    def convert_loss(self, loss):
+        """Return a loss of u as minus the bound of a row of X, in nats."""
+        n_features = len(self.units.feature_mean)
+        change = 0.0 if self.units.has_logits else math.log(self.units.scale)
+        return n_features * (loss + change)
+
+
+def compute_gaussian_loss(squared_error, log_noise):
+    """Return minus the log-density of a number with Gaussian noise."""
+    inverse = torch.exp(-log_noise) if isinstance(log_noise, torch.Tensor) else np.exp(-log_noise)
+    return (math.log(2 * math.pi) + log_noise + squared_error * inverse) / 2
+
+
+def compute_divergence(mean, log_variance):
+    """Return the divergence of normal distributions from the standard one, (..., n_rows)."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1) / 2

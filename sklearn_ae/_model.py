@@ -54,13 +54,18 @@ class Model(nn.Module):
     def forward(self, u):
         """Map standardised rows (n, n_features) to their reconstruction.
 
-        In training an ordered code has several reconstructions of each row, first one of each. With
+        In training an ordered code has several reconstructions of each row, first one of each, and
+        that of a variational autoencoder is followed by the distribution of the code. With
         `returns_linear` there are also those of the linear path alone.
         """
+        if not self.training:
+            return self.decoder(self.compute_codes(u))
         codes = self.encoder(u)
-        if not (self.training and self.returns_linear):
-            return self.decoder(codes)
-        return decode_by_parts(self.decoder, codes)
+        return decode_by_parts(self.decoder, codes) if self.returns_linear else self.decoder(codes)
+
+    def compute_codes(self, u):
+        """Map standardised rows to codes (n, n_components): the means of distributions."""
+        return self.encoder(u)[..., : self.architecture.n_components]
 
     def reconstruct_sizes(self, u, sizes):
         """Yield the reconstruction of standardised rows (n, n_features) for each code size."""
@@ -86,16 +91,19 @@ class Model(nn.Module):
         """Return the dtype of reconstructions, in which X is also centred and scaled."""
         return self.units.mean.dtype
 
-    def encode(self, rows):
+    def encode(self, rows, with_spread=False):
         """Return the codes (n, n_components) of rows of X (n, n_features).
 
-        Rows and codes are checked to be finite.
+        With `with_spread` the log-variances of their distributions follow the means. Rows and codes
+        are checked to be finite.
         """
         u = self.units.make_inputs(rows)
         if not has_finite_sum(u):
             check_finite(rows, self.estimator_name)
             check_finite(u, self.estimator_name)
-        return check_results(run_padded(self.encoder, u), "codes")
+        return check_results(
+            run_padded(self.encoder if with_spread else self.compute_codes, u), "codes"
+        )
 
     def decode(self, codes, clip=False):
         """Return the rows of X (n, n_features) of codes (n, n_components).

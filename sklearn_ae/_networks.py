@@ -10,6 +10,9 @@ needs no b; only outputs that are logits need a c. `scale` puts codes into the u
 PCA has them.
 
 The code is ordered if there is a `Bottleneck` at the entrance of the decoder.
+
+The encoder of a variational autoencoder returns mean and log-variance of the code, in units of its
+prior and not of X, and a `Sampler` at the entrance of the decoder draws the code.
 """
 
 import itertools
@@ -43,6 +46,9 @@ OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
 COPIES = 3
 SHARE_WHOLE = 0.4
 SMALL_SIZES = 2
+
+# Rows of the draws of a `Sampler` outside of training.
+TABLE_ROWS = 1024
 
 # Modules, parameters and buffers of the networks that factories returned, by address. No two
 # networks may share one.
@@ -97,6 +103,8 @@ class Architecture:
         Whether the first layers compute sparse products for sparse rows.
     solved_sizes : sequence of int, default=()
         The sizes of an ordered code for which a last layer of the decoder may be solved.
+    is_variational : bool, default=False
+        Whether the encoder returns a distribution of the code.
     """
 
     n_features: int
@@ -113,11 +121,17 @@ class Architecture:
     linear_path: LinearPath | None
     multiplies_sparsely: bool
     solved_sizes: Sequence = ()
+    is_variational: bool = False
 
     @property
     def code_width(self):
         """Numbers of the code that the layers compute."""
         return self.n_ordered or self.n_components
+
+    @property
+    def encoder_width(self):
+        """Numbers that the encoder returns: codes, or their means and log-variances."""
+        return self.code_width * (2 if self.is_variational else 1)
 
     @property
     def decoder_width(self):
@@ -127,12 +141,12 @@ class Architecture:
 
     def list_sizes(self):
         """Return the code sizes by which a network is judged: the powers of two, and the last."""
-        return [self.n_components] if self.n_ordered is None else list_powers(self.n_components)
+        return [self.encoder_width] if self.n_ordered is None else list_powers(self.n_components)
 
     def make_encoder(self, code_activation, generator):
-        """Return a network from rows (n, n_features) to codes (n, code_width)."""
+        """Return a network from rows (n, n_features) to codes (n, encoder_width)."""
         if self.encoder is not None:
-            size = self.n_features, self.code_width
+            size = self.n_features, self.encoder_width
             module = call_factory("encoder", self.encoder, *size, generator)
             return nn.Sequential(Scale(1.0), module, *make_activation(code_activation))
         convolutions, n_dense = [], self.n_features
@@ -148,7 +162,7 @@ class Architecture:
                 ]
             convolutions.append(nn.Flatten())
             n_dense = channels[-1] * math.prod(sizes[-1])
-        widths = [n_dense, *self.hidden_layer_sizes, self.code_width]
+        widths = [n_dense, *self.hidden_layer_sizes, self.encoder_width]
         layers = make_dense_layers(widths, self.activation, code_activation, generator)
         return nn.Sequential(*convolutions, *layers)
 
@@ -240,6 +254,8 @@ class SolvedLayers(nn.Module):
     weight : tensor of shape (n_sizes, n_features, n_inputs)
     bias : tensor of shape (n_sizes, n_features)
     """
+
+    stacked_buffers = ("weight", "bias")
 
     def __init__(self, sizes, n_inputs, n_features):
         super().__init__()
@@ -384,6 +400,93 @@ class Bottleneck(nn.Module):
         self.n_used[: len(n_used)] = torch.as_tensor(n_used)
 
 
+class Sampler(nn.Module):
+    """The bottleneck of a variational autoencoder: draws a code from its distribution [1]_.
+
+    In training every row has a draw of its own. Otherwise the draws come from a table, so that
+    losses of the same rows compare.
+
+    Parameters
+    ----------
+    n_components : int
+
+    References
+    ----------
+    .. [1] Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
+    """
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.n_components = n_components
+        generator = torch.Generator("cpu").manual_seed(0)
+        half = torch.randn(TABLE_ROWS // 2, n_components, generator=generator, dtype=torch.float32)
+        table = torch.stack([half, -half], dim=1).flatten(0, 1)
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, codes):
+        """Map means and log-variances (..., 2 n_components) to draws; codes stay as they are."""
+        if codes.shape[-1] == self.n_components:
+            return codes
+        mean, log_variance = codes.chunk(2, dim=-1)
+        return mean + (log_variance / 2).exp() * self.draw(mean)
+
+    def draw(self, mean):
+        """Return numbers of a standard normal distribution in the shape of means."""
+        if self.training:
+            return torch.randn_like(mean)
+        index = torch.arange(mean.shape[-2], device=mean.device) % TABLE_ROWS
+        return self.table[index].to(mean)
+
+
+class VariationalDecoder(nn.Sequential):
+    """The decoder of a variational autoencoder.
+
+    Of a distribution of codes it returns all that the bound of the likelihood needs: the
+    reconstruction of a draw, mean and log-variance, and the log-variance of the noise.
+
+    Parameters
+    ----------
+    layers : iterable of torch.nn.Module
+        The first one is a `Sampler`.
+
+    Attributes
+    ----------
+    log_noise : tensor of shape ()
+        Logarithm of the variance of the noise in u. It is set in closed form and not trained.
+    """
+
+    stacked_buffers = ("log_noise",)
+
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.register_buffer("log_noise", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, codes):
+        """Map (..., n, n_components) to rows, or distributions of codes to more than that."""
+        output = super().forward(codes)
+        if codes.shape[-1] == self[0].n_components:
+            return output
+        log_noise = self.log_noise[..., None, None].expand(*codes.shape[:-1], 1)
+        return torch.cat([output, codes, log_noise.to(output)], dim=-1)
+
+
+class PreciseLinear(nn.Linear):
+    """A linear layer that also has the digits of its weights that float32 rounds off.
+
+    They count where float64 is computed in: the density of rows that nearly lie in a plane needs
+    them.
+    """
+
+    def __init__(self, n_in, n_out, bias=True, device=None, dtype=None):
+        super().__init__(n_in, n_out, bias=bias, device=device, dtype=dtype)
+        self.register_buffer("rest", torch.zeros_like(self.weight, requires_grad=False))
+
+    def forward(self, x):
+        """Map (n, n_in) to (n, n_out)."""
+        weight = self.weight + self.rest if x.dtype == torch.float64 else self.weight
+        return F.linear(x, weight, self.bias)
+
+
 class Scale(nn.Module):
     """Multiplication by a constant. It copies, so that networks which work in place do no harm."""
 
@@ -414,11 +517,11 @@ class Gain(nn.Module):
         return x * self.weight
 
 
-def make_zero_linear(n_in, n_out, has_bias):
+def make_zero_linear(n_in, n_out, has_bias, kind=nn.Linear):
     """Return a linear layer whose weights are zero."""
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=has_bias, dtype=torch.float32)
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
+    layer = nn.utils.skip_init(kind, n_in, n_out, bias=has_bias, dtype=torch.float32)
+    for tensor in (*layer.parameters(), *layer.buffers()):
+        nn.init.zeros_(tensor)
     return layer
 
 
@@ -427,6 +530,8 @@ def set_weights(layer, weight, bias):
     """Set a layer's weight to an array (n_out, n_in) and its bias to one (n_out,) or None."""
     weight = torch.as_tensor(weight)
     layer.weight.copy_(weight.T if isinstance(layer, RowLinear) else weight)
+    if isinstance(layer, PreciseLinear):
+        layer.rest.copy_(weight - layer.weight)
     if bias is not None:
         layer.bias.copy_(torch.as_tensor(bias))
 
@@ -626,6 +731,8 @@ def make_coders(architecture, units, generator=None, start=None):
     if architecture.linear_path is None:
         encoder = architecture.make_encoder(architecture.code_activation, generator)
         decoder = architecture.make_decoder(architecture.output_activation, generator)
+        if architecture.is_variational:
+            decoder = VariationalDecoder(Sampler(architecture.n_components), *decoder)
     else:
         encoder, decoder = make_residual_coders(architecture, units, generator)
         if start is not None:
@@ -643,6 +750,8 @@ def set_start(encoder, decoder, start):
     layer = decoder[1].linear
     weight = torch.as_tensor(start.decoder)
     set_weights(layer, F.pad(weight, (0, layer.in_features - weight.shape[1])), start.decoder_bias)
+    if start.noise is not None:
+        decoder.log_noise.fill_(math.log(start.noise))
 
 
 def add_bottleneck(encoder, decoder, architecture):
@@ -668,7 +777,7 @@ def make_residual_coders(architecture, units, generator):
     if architecture.encoder is None:
         zero_last_layer(f)
     else:
-        f.append(Gain(n_components))
+        f.append(Gain(architecture.encoder_width))
     # weights are drawn for inputs of unit variance, as u has; z / scale has that of code_rms²
     if architecture.decoder is None:
         zero_last_layer(g)
@@ -679,15 +788,21 @@ def make_residual_coders(architecture, units, generator):
     else:
         g[0].factor = 1 / path.code_rms
         g.append(Gain(n_features))
-    encoding = make_zero_linear(n_features, n_components, path.has_bias)
-    decoding = make_zero_linear(architecture.decoder_width, n_features, path.has_decoder_bias)
+    kind = PreciseLinear if architecture.is_variational else nn.Linear
+    encoding = make_zero_linear(n_features, architecture.encoder_width, path.has_bias, kind)
+    sizes = architecture.decoder_width, n_features
+    decoding = make_zero_linear(*sizes, path.has_decoder_bias, kind)
     decoder = Residual(decoding, g)
     if architecture.solved_sizes:
         n_inputs = g[-1].in_features + architecture.decoder_width
         solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_features)
         decoder = SizedResidual(decoding, g, solved)
+    encoder = Residual(encoding, f)
+    if architecture.is_variational:  # codes are in units of their prior
+        sampler = Sampler(n_components)
+        return nn.Sequential(encoder), VariationalDecoder(sampler, decoder)
     return (
-        nn.Sequential(Residual(encoding, f), ScaleCodes(units)),
+        nn.Sequential(encoder, ScaleCodes(units)),
         nn.Sequential(UnscaleCodes(units), decoder),
     )
 

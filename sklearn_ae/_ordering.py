@@ -54,10 +54,7 @@ def measure_sizes(net, trial, sizes):
     """
     batches = trial.held_out
     if batches is None:
-        training = trial.batches
-        index = training.index[:: -(-len(training.index) // MAX_ROWS)].cpu()
-        how = net.batch_size, training.generator, None, training.ranks
-        batches = FixedBatches(Subset(training.rows, index), *how)
+        batches = list_training_rows(net, trial)
     loss = net.criterion_.measure_squares
     trial.network.eval()
     parts = []
@@ -68,6 +65,14 @@ def measure_sizes(net, trial, sizes):
     errors = [batches.arrange(row).sum() for row in rows]
     variance = batches.compute_variance(net.criterion_.show_targets)
     return 1 - np.array(errors) / (variance or 1.0)
+
+
+def list_training_rows(net, trial):
+    """Return batches of training rows, without corruption, to measure a network by."""
+    training = trial.batches
+    index = training.index[:: -(-len(training.index) // MAX_ROWS)].cpu()
+    how = net.batch_size, training.generator, None, training.ranks
+    return FixedBatches(Subset(training.rows, index), *how)
 
 
 def choose_size(explained, share):
@@ -88,8 +93,8 @@ def decorrelate_codes(model, rows):
     """Change the numbers of an ordered code so that they are uncorrelated, without loss.
 
     From each number the linear regression on those before it is subtracted, and the decoder adds
-    it again [1]_. It is computed from at most 100,000 rows, spread evenly. The first k numbers still hold what they held. Squashed codes stay as they are:
-    differences would leave their range.
+    it again [1]_. It is computed from at most 100,000 rows, spread evenly. The first k numbers
+    still hold what they held. Squashed codes stay as they are: differences would leave their range.
 
     Parameters
     ----------

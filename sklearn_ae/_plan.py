@@ -215,6 +215,8 @@ class Plan:
         None for cross-fitting.
     device : str
     corruption : tuple (corruption, level, range) or None
+    beta : float or None
+        Weight of the divergence of a variational autoencoder; None for other autoencoders.
     and the parameters of the estimators of the same names
     """
 
@@ -255,6 +257,7 @@ class Plan:
     verbose: int
     net_params: dict | None
     corruption: tuple | None
+    beta: float | None
 
     def make_architecture(self, n_components, linear_path, multiplies_sparsely):
         """Return the architecture for a code size that is known by now.
@@ -281,6 +284,7 @@ class Plan:
             linear_path=linear_path,
             multiplies_sparsely=multiplies_sparsely,
             solved_sizes=self.list_solved_sizes(n_components, max(widths, default=0)),
+            is_variational=self.beta is not None,
         )
 
     def list_solved_sizes(self, n_components, n_hidden):
@@ -425,6 +429,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
         validation_fraction=resolve_validation_fraction(p, defaults, n_samples),
         device=device,
         corruption=resolve_corruption(p),
+        beta=getattr(p, "beta", None),
     )
 
 
@@ -669,8 +674,9 @@ def resolve_validation_fraction(p, defaults, n_samples):
     # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
     # that steps by the value of the loss would mix them
     has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
-    # each rank would draw its own numbers within custom networks
-    draws_alone = p.data_parallel and (p.encoder is not None or p.decoder is not None)
+    # each rank would draw its own numbers within such networks
+    draws = p.encoder is not None or p.decoder is not None or p.ordered or hasattr(p, "beta")
+    draws_alone = p.data_parallel and draws
     return None if defaults.cross_fits and not (has_one_network or draws_alone) else HELD_OUT
 
 

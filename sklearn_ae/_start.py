@@ -13,6 +13,7 @@ from scipy.linalg import eigh, svd
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.special import expit
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state, gen_batches
@@ -60,6 +61,12 @@ MORE_NUMBERS_TO_SPARE = 8
 # Rows of a first chunk for each component, for means and principal components worth keeping.
 ROWS_A_COMPONENT = 10
 
+# If components leave a smaller share of the variance, all are computed by a singular value
+# decomposition: those of the covariance have too few digits.
+CANCELLATION = 1e-6
+
+LEAST_NOISE = 1e-14  # of a probabilistic start, in mean variances of the features
+
 MAX_ROWS_FOR_SLOPE = 1_000  # spread evenly over the rows of the start
 MAX_SPARSE_ENTRIES_FOR_SLOPE = 2**22  # where the table is sparse: of dense rows, made for this
 MIN_DENSE_ROWS = 64  # of a sparse table, however many features it has
@@ -83,6 +90,9 @@ class LinearStart:
         c; None for zero.
     code_rms : float
         Root mean square of the codes.
+    noise : float or None
+        Variance of the noise of a probabilistic start, whose encoder also has the log-variances of
+        the codes; None for other starts.
     """
 
     encoder: np.ndarray
@@ -90,6 +100,7 @@ class LinearStart:
     decoder: np.ndarray
     decoder_bias: np.ndarray | None
     code_rms: float
+    noise: float | None = None
 
 
 def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
@@ -120,11 +131,12 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     if plan.has_linear_path or n_components < 1:
         corrupt = make_array_corruption(plan, units, random_state)
         compute = partial(compute_start, rows, units, random_state=seed, corrupt=corrupt)
+        compute = partial(compute, beta=plan.beta)
         start, drawn = ranks.agree_on(
             lambda: (compute_enough(compute, plan, min(rows.shape)), random_state)
         )
         random_state.set_state(drawn.get_state())  # the first rank may have drawn from it
-        n_components = len(start.encoder)
+        n_components = start.decoder.shape[1]
     if plan.has_linear_path:
         path = LinearPath(start.code_rms, start.bias is not None, start.decoder_bias is not None)
     is_sparse = rows.multiply_best_as_sparse and units.is_near_zero() and plan.encoder is None
@@ -145,7 +157,7 @@ def compute_enough(compute, plan, n_most):
     than PCA needs for this share of the rows that it sees, and is cut after training.
     """
     start = compute(plan.n_components)
-    n_found = len(start.encoder)
+    n_found = start.decoder.shape[1]
     if not plan.ordered or plan.n_components >= 1 or n_found >= n_most:
         return start
     return compute(min(n_most, math.ceil(NUMBERS_TO_SPARE * n_found) + MORE_NUMBERS_TO_SPARE))
@@ -183,7 +195,7 @@ def start_folds(model, rows, plan, seed, random_state, members):
             units = model.units.move_origin(mean)
             corrupt = make_array_corruption(plan, units, random_state)
             n_components = model.architecture.n_components
-            start = compute_start(rows, units, n_components, seed, corrupt, index)
+            start = compute_start(rows, units, n_components, seed, corrupt, index, plan.beta)
             set_start(fold.encoder, fold.decoder, start)
     return models, offsets
 
@@ -196,7 +208,7 @@ def make_array_corruption(plan, units, random_state):
     return partial(corrupt_array, corruption, draw_generator(random_state, plan.device))
 
 
-def compute_start(rows, units, n_components, random_state, corrupt=None, index=None):
+def compute_start(rows, units, n_components, random_state, corrupt=None, index=None, beta=None):
     """Return the best linear autoencoder of the rows of a table.
 
     Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
@@ -219,6 +231,9 @@ def compute_start(rows, units, n_components, random_state, corrupt=None, index=N
         Returns a corrupted copy of an array of standardised rows.
     index : ndarray of int, default=None
         Of the rows to compute it from; None for all.
+    beta : float, default=None
+        Weight of the divergence of a variational autoencoder: the start is then probabilistic
+        PCA. None for other autoencoders.
 
     Returns
     -------
@@ -230,6 +245,8 @@ def compute_start(rows, units, n_components, random_state, corrupt=None, index=N
        Multivariate Analysis 5, 1975.
     """
     sample = Sample(rows, units, random_state, index)
+    if beta is not None:
+        return compute_probabilistic_start(sample, n_components, random_state, beta)
     restoration = None
     if corrupt is None:
         components, variance = sample.compute_components(n_components, random_state)
@@ -254,6 +271,99 @@ def compute_start(rows, units, n_components, random_state, corrupt=None, index=N
         return start
     few = sample.read_few_rows()
     return convert_to_logits(start, few, few if corrupt is None else corrupt(few), units)
+
+
+def compute_probabilistic_start(sample, n_components, random_state, beta):
+    """Return the best linear variational autoencoder of a `Sample`: probabilistic PCA [1]_, [2]_.
+
+    Its distributions of codes are the true ones. Codes that do not lower the objective have the
+    distribution of the prior, and the decoder ignores them.
+
+    Returns
+    -------
+    start : LinearStart
+
+    References
+    ----------
+    .. [1] Tipping and Bishop, "Probabilistic principal component analysis", Journal of the Royal
+       Statistical Society B 61, 1999.
+    .. [2] Lucas et al., "Don't blame the ELBO! A linear VAE perspective on posterior collapse",
+       NeurIPS 2019.
+    """
+    components, variance = sample.compute_components(n_components, random_state)
+    n_codes = max(n_components, len(components))
+    if sample.units.has_logits:
+        return make_bernoulli_start(sample, components, variance, n_codes)
+    total = sample.compute_variance()
+    left = max(0.0, total - variance.sum())
+    if left < CANCELLATION * total and not sample.is_sparse:
+        pca = PCA(svd_solver="full", copy=False).fit(sample.read_array())
+        n_found, variances = len(components), pca.explained_variance_
+        components, variance = pca.components_[:n_found], variances[:n_found]
+        left = variances[n_found:].sum()
+    n_active, noise = find_noise(variance, left, min(sample.shape), beta)
+    components, variance = components[:n_active], variance[:n_active, None]
+    gain = np.sqrt(variance - beta * noise)
+    encoder, log_variance = np.zeros((2 * n_codes, sample.shape[1])), np.zeros(n_codes)
+    encoder[:n_active] = gain / variance * components
+    log_variance[:n_active] = np.log(beta * noise / variance[:, 0])
+    decoder = np.zeros((sample.shape[1], n_codes))
+    decoder[:, :n_active] = (gain * components).T
+    bias = np.append(np.zeros(n_codes), log_variance)
+    return LinearStart(encoder, bias, decoder, None, 1.0, noise)
+
+
+def find_noise(variance, left, n_directions, beta):
+    """Return the number of active codes and the noise variance of the best linear model.
+
+    Parameters
+    ----------
+    variance : ndarray of shape (n_components,)
+        Of the principal components, descending.
+    left : float
+        Sum of the variances of the other directions.
+    n_directions : int
+        Directions in which the rows can vary; as `PCA` counts them.
+    beta : float
+
+    Returns
+    -------
+    n_active : int
+    noise : float
+        For ``beta=1`` the mean variance of the other directions. In general it balances them and
+        what the distributions of the codes add.
+    """
+    left = left + np.append(np.cumsum(variance[::-1])[::-1], 0.0)
+    total = left[0]
+    least = LEAST_NOISE * max(total / n_directions, 1e-12)
+    for n_active in range(min(len(variance), n_directions - 1), 0, -1):
+        n_free = n_directions - beta * n_active
+        noise = left[n_active] / n_free if n_free > 0 else np.inf
+        if least < noise and beta * noise < variance[n_active - 1]:
+            return n_active, float(noise)
+    return 0, float(max(total / n_directions, least))
+
+
+def make_bernoulli_start(sample, components, variance, n_codes):
+    """Return the start of a variational autoencoder of bits: PCA with logits.
+
+    The variances of the codes are those of the Laplace approximation at the mean, on average over
+    the rows.
+    """
+    n_active = int((variance > LEAST_NOISE).sum())
+    deviation = np.sqrt(variance[:n_active, None])
+    encoder, decoder = components[:n_active] / deviation, (deviation * components[:n_active]).T
+    rows = sample.read_few_rows()
+    path = LinearStart(encoder, None, decoder, None, 1.0)
+    path = convert_to_logits(path, rows, rows, sample.units)
+    logits = rows @ encoder.T @ path.decoder.T + path.decoder_bias
+    curvature = (expit(logits) * expit(-logits)).mean(axis=0) @ np.square(path.decoder)
+    n_more = n_codes - n_active
+    bias = np.concatenate([np.zeros(n_codes), -np.log1p(curvature), np.zeros(n_more)])
+    encoder = np.pad(encoder, ((0, n_more + n_codes), (0, 0)))
+    return replace(
+        path, encoder=encoder, bias=bias, decoder=np.pad(path.decoder, ((0, 0), (0, n_more)))
+    )
 
 
 class Sample:
@@ -294,6 +404,20 @@ class Sample:
         ):
             return compute_eigenvectors(self.compute_covariance(), n_components)
         return compute_components(self.read_array(), n_components, random_state)
+
+    def compute_variance(self):
+        """Return the sum of the variances of the standardised features."""
+        if self.is_sparse:
+            _, variance = mean_variance_axis(self.read_sparse().astype(np.float64), axis=0)
+            variance = self.units.standardize_length(self.units.standardize_length(variance))
+            return float(variance.sum()) * self.shape[0] / (self.shape[0] - 1)
+        sums = 0.0
+        for part in self.read_parts(self.index):
+            part = part.double()
+            sums = sums + torch.stack([part.sum(dim=0), part.square().sum(dim=0)])
+        total, squares = sums
+        variance = squares - total.square() / self.shape[0]
+        return float(variance.sum()) / (self.shape[0] - 1)
 
     def has_sparse_share(self):
         """Tell whether all variances of a sparse table are best computed from sparse products."""

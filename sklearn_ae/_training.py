@@ -20,9 +20,9 @@ from ._correction import get_solved_layers, remove_for_now, set_to_zero
 from ._evidence import CrossFit, KeptEpoch, are_clearly_lower, have_risen
 from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
-from ._losses import ReconstructionLoss
+from ._losses import NegativeBound, ReconstructionLoss
 from ._networks import LINEAR_PATH
-from ._ordering import use_best_sizes
+from ._ordering import list_training_rows, use_best_sizes
 from ._random import seed_torch
 from ._rows import make_rows
 
@@ -59,10 +59,8 @@ def make_net(plan, model, generator, corruption, options):
     drawing = {"generator": generator, "corruption": corruption}
     params = {
         "module": model,
-        "criterion": ReconstructionLoss,
-        "criterion__name": plan.loss,
-        "criterion__units": model.units,
-        "criterion__clips": plan.clip,
+        "criterion": ReconstructionLoss if plan.beta is None else NegativeBound,
+        **{f"criterion__{name}": v for name, v in list_loss_options(plan, model.units).items()},
         "optimizer": optimizer,
         **{f"optimizer__{name}": value for name, value in plan.optimizer_options.items()},
         "batch_size": plan.batch_size,
@@ -90,8 +88,14 @@ def change_net(net, plan, corruption, options):
     """Let a net go on training by another plan; its optimizer and batch size stay."""
     net.set_params(precision=plan.precision, linear_weight=plan.linear_weight, **options)
     net.iterator_train__corruption = corruption
-    loss = ReconstructionLoss(plan.loss, net.module_.units, plan.clip)
+    loss = net.criterion(**list_loss_options(plan, net.module_.units))
     net.criterion_ = loss.to(net.device)
+
+
+def list_loss_options(plan, units):
+    """Return the arguments of the loss of a plan."""
+    own = {"clips": plan.clip} if plan.beta is None else {"beta": plan.beta}
+    return {"name": plan.loss, "units": units, **own}
 
 
 class EpochTasks(Callback):
@@ -346,6 +350,8 @@ class AutoencoderNet(NeuralNet):
         diverged = self._run_epochs(epochs, batches, held_out, kept)
         is_solved = not diverged and solve_after_training(self, trial, kept)
         self.best_epoch_ = kept.restore()
+        if held_out is None and self.module_.architecture.is_variational:
+            fit_noise_to_training_rows(self, trial)
         self.solved_loss_ = kept.loss if is_solved and self.best_epoch_ > 0 else None
         if diverged:
             self.optimizer_.state.clear()  # its moments are not finite
@@ -359,7 +365,7 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_epoch_begin", **data)
             last_batch = self._train_epoch(batches)
             losses = None if held_out is None else self._validate_epoch(held_out)
-            after = self.compute_row_losses([last_batch])
+            after = self.measure_rows([last_batch])
             train_loss = self.history[-1]["train_loss"]
             diverged = ranks.is_any(not are_finite(train_loss, after, losses))
             if not diverged:
@@ -390,19 +396,36 @@ class AutoencoderNet(NeuralNet):
             self.module_.eval()
             for batch in batches:
                 self._run_step(self.validation_step, batch, "valid")
-        losses = self.compute_validation_losses(batches)
+        losses = self.compute_validation_losses(batches, fits_noise=True)
         self._record("valid", float(losses.mean()), losses.shape[-1])
         return losses
 
-    def compute_validation_losses(self, batches, network=None):
+    def compute_validation_losses(self, batches, network=None, fits_noise=False):
         """Return the losses of all rows of batches, of which each rank computes its share.
+
+        Parameters
+        ----------
+        batches : FixedBatches
+        network : Model, default=None
+            None for those of the trial.
+        fits_noise : bool, default=False
+            Whether the noise of a variational autoencoder is that of these rows. The networks of
+            the trial take it over.
 
         Returns
         -------
         losses : ndarray of shape (n_sizes, n_rows), float64
             By code sizes: the whole code, or those by which an ordered one is judged.
         """
-        return np.stack(list(map(batches.arrange, self.compute_row_losses(batches, network))))
+        losses = []
+        for measures in self.measure_rows(batches, network):
+            measures = np.stack(list(map(batches.arrange, measures)))
+            if fits_noise and self.module_.architecture.is_variational:
+                log_noise, measures = self.criterion_.fit_noise(measures)
+                if network is None:
+                    set_noise(self.trial_, log_noise)
+            losses.append(self.criterion_.combine(measures))
+        return np.stack(losses)
 
     def _run_step(self, step_fn, batch, prefix):
         """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
@@ -430,7 +453,8 @@ class AutoencoderNet(NeuralNet):
                 total = loss + self.linear_weight * self.criterion_(linear.float(), batch.targets)
             total.backward(batch.weight)
             step.setdefault("loss", loss)
-            step.setdefault("y_pred", output[..., : batch.targets.shape[-2], :])
+            n_rows, n_features = batch.targets.shape[-2:]
+            step.setdefault("y_pred", output[..., :n_rows, :n_features])
             if self.watched_:
                 named_parameters = list(self.get_all_learnable_params())
                 self.notify(
@@ -454,8 +478,10 @@ class AutoencoderNet(NeuralNet):
         if not isinstance(batch, Batch):
             refuse("validation_step", "score_samples")
         self.module_.eval()
-        output = self.module_(batch.inputs)
-        return {"loss": self.criterion_(output, batch.targets), "y_pred": output}
+        sizes = self.module_.architecture.list_sizes()[-1:]
+        (output,) = self.module_.reconstruct_sizes(batch.inputs, sizes)
+        y_pred = output[..., : batch.targets.shape[-1]]
+        return {"loss": self.criterion_(output, batch.targets), "y_pred": y_pred}
 
     def evaluation_step(self, batch, training=False):
         """Return the output for a `Batch`, standardised rows."""
@@ -502,18 +528,24 @@ class AutoencoderNet(NeuralNet):
             yield output.to(device)
 
     @torch.no_grad()
-    def compute_row_losses(self, batches, network=None):
-        """Return the losses of the rows of batches, float64: by code sizes, (networks,) rows."""
+    def measure_rows(self, batches, network=None):
+        """Return what the loss needs of each row of batches, float64.
+
+        Returns
+        -------
+        measures : ndarray of shape (n_sizes, n_measures, n_rows)
+            For several networks of shape (n_sizes, n_measures, n_networks, n_rows).
+        """
         network = self.trial_.network if network is None else network
         network.eval()
         sizes = self.module_.architecture.list_sizes()
-        measure, losses = self.criterion_.compute_row_losses, []
+        measure, measures = self.criterion_.measure_rows, []
         for batch in batches:
             outputs = network.reconstruct_sizes(batch.inputs, sizes)
-            losses.append(torch.stack([measure(output, batch.targets) for output in outputs]))
-        if not losses:  # a rank may have no batch
-            return np.empty((len(sizes), 0))
-        return torch.cat(losses, dim=-1).double().cpu().numpy()
+            measures.append(torch.stack([measure(output, batch.targets) for output in outputs]))
+        if not measures:  # a rank may have no batch
+            return np.empty((len(sizes), self.criterion_.n_measures, 0))
+        return torch.cat(measures, dim=-1).double().cpu().numpy()
 
     def get_losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
@@ -521,13 +553,13 @@ class AutoencoderNet(NeuralNet):
 
     def list_results(self):
         """Return the fitted attributes of an estimator that come of training, in units of X."""
-        unit, held_out = self.criterion_.get_unit(), self.start_loss_ is not None
-        training = [unit * loss for loss in self.get_losses("train_loss")]
-        validation = [unit * loss for loss in self.get_losses("valid_loss")] if held_out else None
-        start = unit * self.start_loss_ if held_out else None
+        convert, held_out = self.criterion_.convert_loss, self.start_loss_ is not None
+        training = list(map(convert, self.get_losses("train_loss")))
+        validation = list(map(convert, self.get_losses("valid_loss"))) if held_out else None
+        start = convert(self.start_loss_) if held_out else None
         best = [start, *(validation or training)][self.best_epoch_]
         if self.solved_loss_ is not None:
-            best = unit * self.solved_loss_
+            best = convert(self.solved_loss_)
         ordering = {}
         if self.explained_variance_ratio_ is not None:
             ordering["explained_variance_ratio_"] = self.explained_variance_ratio_
@@ -544,7 +576,8 @@ class AutoencoderNet(NeuralNet):
     def seed_networks(self):
         """Return a context that seeds what networks draw in training: cuts of codes, dropout."""
         architecture = self.module_.architecture
-        if not (architecture.n_ordered or architecture.encoder or architecture.decoder):
+        draws = architecture.n_ordered or architecture.is_variational
+        if not (draws or architecture.encoder or architecture.decoder):
             return nullcontext()
         ranks = self.iterator_train__ranks
         return seed_torch(self.iterator_train__generator, self.device, ranks.number)
@@ -609,25 +642,55 @@ def judge_start(net, trial):
 
     The correction stays only if it helps.
     """
-    losses = net.compute_validation_losses(trial.held_out)
     if not net.has_correction:
+        losses = net.compute_validation_losses(trial.held_out)
         return losses, losses
-    layers = trial.list_solved_layers()
+    layers, noises = trial.list_solved_layers(), copy_noises(trial)
     with remove_for_now(layers):
         linear = net.compute_validation_losses(trial.held_out)
+    losses = net.compute_validation_losses(trial.held_out, fits_noise=True)
     is_better = are_clearly_lower(losses, linear, net.train_split.labelings)
     if is_better and not have_risen(losses, linear):
         return losses, linear
     net.has_correction = False
     set_to_zero(layers)
+    restore_noises(trial, noises)
     return linear, linear
+
+
+def list_noises(trial):
+    """Return the log-variances of the noise of a trial's variational autoencoders."""
+    decoders = (model.decoder for model in trial.list_models())
+    return [decoder.log_noise for decoder in decoders if hasattr(decoder, "log_noise")]
+
+
+def copy_noises(trial):
+    """Return copies of the log-variances of the noise."""
+    return [noise.clone() for noise in list_noises(trial)]
+
+
+def restore_noises(trial, noises):
+    """Set the log-variances of the noise to copies."""
+    for noise, kept in zip(list_noises(trial), noises, strict=True):
+        noise.copy_(kept)
+
+
+def set_noise(trial, log_noise):
+    """Set the log-variance of the noise of all networks."""
+    for noise in list_noises(trial):
+        noise.fill_(log_noise)
+
+
+def fit_noise_to_training_rows(net, trial):
+    """Set the noise of a variational autoencoder where no rows are held out."""
+    net.compute_validation_losses(list_training_rows(net, trial), fits_noise=True)
 
 
 def solve_after_training(net, trial, kept):
     """Solve the last layer after the last epoch; return whether the result is the best so far."""
     if net.solve_last_layer is None or trial.held_out is None or not net.solve_last_layer():
         return False
-    losses = net.compute_validation_losses(trial.held_out)
+    losses = net.compute_validation_losses(trial.held_out, fits_noise=True)
     kept.update(len(net.history), losses)
     return kept.losses is losses
 

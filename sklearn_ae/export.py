@@ -217,7 +217,7 @@ class _Part(torch.nn.Module):
     def forward(self, rows):
         """Compute what the part does."""
         if self.encodes:
-            rows = self.model.encoder(self.model.units.make_inputs(rows))
+            rows = self.model.compute_codes(self.model.units.make_inputs(rows))
         if self.decodes:
             rows = self.model.units.restore(self.model.decoder(rows), self.clip)
         return rows

@@ -149,7 +149,6 @@ def test_share_that_is_not_reached_is_a_warning():
     assert choose_size(np.array([0.5, 0.3]), 0.4) == 1
 
 
-
 def test_further_training_keeps_the_size_that_a_share_has_chosen():
     fitted = AutoencoderTransformer(0.7, ordered=True, warm_start=True, **QUICK).fit(X)
     size = fitted.n_components_

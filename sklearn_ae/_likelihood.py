@@ -1,0 +1,81 @@
+"""Bounds of the log-likelihood of rows under a variational autoencoder."""
+
+import copy
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ._model import check_results, has_finite_sum, run_padded
+from ._rows import check_finite
+
+MIN_DRAWS = 16  # of the code of each row, over which a bound is averaged
+
+
+class Likelihood:
+    """Computes bounds of the log-likelihood of rows, in nats, by importance sampling [1]_.
+
+    All rows have the same draws: the bound of a row must not depend on the rows beside it.
+
+    Parameters
+    ----------
+    model : Model
+    n_importance_samples : int
+        Draws that one bound is made of.
+
+    References
+    ----------
+    .. [1] Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016.
+    """
+
+    def __init__(self, model, n_importance_samples):
+        # float32 has too few digits for rows that nearly lie in a plane
+        self.dtype = torch.float32 if model.units.has_logits else torch.float64
+        self.model = copy.deepcopy(model).to(self.dtype)
+        self.n_samples = n_importance_samples
+        n_draws = max(1, MIN_DRAWS // n_importance_samples) * n_importance_samples
+        draws = draw_codes(n_draws, model.architecture.n_components)
+        self.draws = draws.to(model.get_device(), self.dtype)
+
+    def compute_bounds(self, rows):
+        """Return a bound for each of some rows of X, (n,), float64."""
+        u = self.model.units.standardize(rows.to(self.dtype))
+        if not has_finite_sum(u):
+            check_finite(rows, self.model.estimator_name)
+        posterior = check_results(run_padded(self.model.encoder, u), "codes")
+        weights = torch.stack([self.weigh_draw(u, posterior, draw) for draw in self.draws])
+        weights = weights.double().unflatten(0, (-1, self.n_samples))
+        bounds = (weights.logsumexp(dim=1) - math.log(self.n_samples)).mean(dim=0)
+        return check_results(bounds, "scores")
+
+    def weigh_draw(self, u, posterior, draw):
+        """Return the logarithm of p(x, z) / q(z | x) of each row for one draw of z."""
+        mean, log_variance = posterior.chunk(2, dim=-1)
+        codes = mean + (log_variance / 2).exp() * draw
+        log_ratio = (draw.square() - codes.square() + log_variance).sum(dim=-1) / 2
+        return self.compute_log_density(u, run_padded(self.model.decoder, codes)) + log_ratio
+
+    def compute_log_density(self, u, outputs):
+        """Return the log-density of rows of X, standardised, given the decoder's outputs."""
+        units, n_features = self.model.units, u.shape[-1]
+        if units.has_logits:
+            targets = units.restore_targets(u)
+            losses = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+            return -losses.sum(dim=-1)
+        log_noise = self.model.decoder.log_noise
+        squares = (u - outputs).square().sum(dim=-1) * torch.exp(-log_noise)
+        per_feature = math.log(2 * math.pi) + log_noise + 2 * math.log(units.scale)
+        return -(squares + n_features * per_feature) / 2
+
+
+def draw_codes(n_draws, n_components):
+    """Return draws of a standard normal distribution in mirrored pairs, the same in every call.
+
+    Returns
+    -------
+    draws : tensor of shape (n_draws, n_components), float64
+    """
+    rng = np.random.RandomState(0)
+    half = torch.from_numpy(rng.standard_normal((-(-n_draws // 2), n_components)))
+    return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
