@@ -287,10 +287,10 @@ class KeptEpoch:
         The epoch of an earlier training that left this state; 0 for none.
     start_losses : ndarray of shape (n_sizes, n_rows) or None
         The loss of each new row, by code sizes, at the start, to which training returns if no
-        later epoch is clearly better; None where the start is no candidate.
-    most : ndarray of shape (n_sizes, n_rows) or None
-        The losses whose mean may be exceeded at no size of an ordered code: those of the linear
-        start, PCA.
+        later epoch is better; None where the start is no candidate.
+    linear_losses : ndarray of shape (n_sizes, n_rows) or None
+        Those of the start without its correction, PCA: a later epoch must be clearly better, and
+        at no size of an ordered code may its mean be higher. None for the start's.
     labelings : list of ndarray of shape (n_rows,)
         One array of group labels per way of grouping these rows.
     measure : callable or None
@@ -299,11 +299,18 @@ class KeptEpoch:
     """
 
     def __init__(
-        self, modules, start_epoch, start_losses=None, most=None, labelings=(), measure=None
+        self,
+        modules,
+        start_epoch,
+        start_losses=None,
+        linear_losses=None,
+        labelings=(),
+        measure=None,
     ):
         self.modules = modules
         self.start_epoch = self.epoch = start_epoch
-        self.start_losses, self.most = start_losses, most
+        self.start_losses = start_losses
+        self.linear_losses = start_losses if linear_losses is None else linear_losses
         self.labelings = labelings
         self.measure = measure
         self.start = self.weights = list(map(copy_weights, modules))
@@ -328,7 +335,7 @@ class KeptEpoch:
 
     def _measure_rise(self, losses):
         """Return the penalty of losses that are higher than those of PCA at some code size."""
-        is_allowed = self.most is None or not have_risen(losses, self.most)
+        is_allowed = self.linear_losses is None or not have_risen(losses, self.linear_losses)
         return 0.0 if is_allowed else RISE_PENALTY
 
     def restore(self):
@@ -343,7 +350,9 @@ class KeptEpoch:
         """Tell whether the best epoch is clearly better than the start."""
         if self.losses is None or self._measure_rise(self.losses):
             return False
-        if not are_clearly_lower(self.losses, self.start_losses, self.labelings):
+        if self.losses.mean() >= self.start_losses.mean():
+            return False
+        if not are_clearly_lower(self.losses, self.linear_losses, self.labelings):
             return False
         if self.measure is None:
             return True

@@ -1,14 +1,15 @@
-"""Bounds of the log-likelihood of rows under a variational autoencoder."""
+"""The density of a variational autoencoder: bounds of its logarithm, and samples."""
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ._model import check_results, has_finite_sum, run_padded
-from ._rows import check_finite
+from ._rows import check_finite, make_rows
 
 MIN_DRAWS = 16  # of the code of each row, over which a bound is averaged
 
@@ -67,6 +68,30 @@ class Likelihood:
         squares = (u - outputs).square().sum(dim=-1) * torch.exp(-log_noise)
         per_feature = math.log(2 * math.pi) + log_noise + 2 * math.log(units.scale)
         return -(squares + n_features * per_feature) / 2
+
+
+def sample_rows(model, n_samples, random_state, add_noise, clip):
+    """Return rows of X that a model makes from codes of the prior, on the CPU.
+
+    Parameters
+    ----------
+    model : Model
+    n_samples : int
+    random_state : RandomState
+    add_noise, clip : bool
+    """
+    codes = random_state.standard_normal((n_samples, model.architecture.n_components))
+    codes = make_rows(codes.astype(np.float32), model.get_device())
+    shape = n_samples, len(model.units.mean)
+    rows = torch.empty(shape, dtype=model.get_dtype(), device="cpu")
+    model.map_rows(partial(model.decode, clip=clip), codes, rows)
+    if not add_noise:
+        return rows
+    if model.units.has_logits:
+        return (torch.from_numpy(random_state.random_sample(shape)) < rows).to(rows)
+    deviation = float(model.decoder.log_noise.exp().sqrt()) * model.units.scale
+    rows += (deviation * torch.from_numpy(random_state.standard_normal(shape))).to(rows)
+    return rows.clamp(model.units.low.cpu(), model.units.high.cpu()) if clip else rows
 
 
 def draw_codes(n_draws, n_components):

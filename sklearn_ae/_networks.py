@@ -438,6 +438,19 @@ class Sampler(nn.Module):
         return self.table[index].to(mean)
 
 
+class LimitSpread(nn.Module):
+    """Keeps the variance of a code from exceeding that of the prior, 1.
+
+    No row makes its code less certain than knowing nothing; a network that is wrong on a row far
+    from all others would, by any factor.
+    """
+
+    def forward(self, codes):
+        """Map means and log-variances (..., 2 n_components) to the same shape."""
+        mean, log_variance = codes.chunk(2, dim=-1)
+        return torch.cat([mean, log_variance.clamp(max=0)], dim=-1)
+
+
 class VariationalDecoder(nn.Sequential):
     """The decoder of a variational autoencoder.
 
@@ -732,6 +745,7 @@ def make_coders(architecture, units, generator=None, start=None):
         encoder = architecture.make_encoder(architecture.code_activation, generator)
         decoder = architecture.make_decoder(architecture.output_activation, generator)
         if architecture.is_variational:
+            encoder.append(LimitSpread())
             decoder = VariationalDecoder(Sampler(architecture.n_components), *decoder)
     else:
         encoder, decoder = make_residual_coders(architecture, units, generator)
@@ -800,7 +814,7 @@ def make_residual_coders(architecture, units, generator):
     encoder = Residual(encoding, f)
     if architecture.is_variational:  # codes are in units of their prior
         sampler = Sampler(n_components)
-        return nn.Sequential(encoder), VariationalDecoder(sampler, decoder)
+        return nn.Sequential(encoder, LimitSpread()), VariationalDecoder(sampler, decoder)
     return (
         nn.Sequential(encoder, ScaleCodes(units)),
         nn.Sequential(UnscaleCodes(units), decoder),

@@ -333,16 +333,16 @@ class AutoencoderNet(NeuralNet):
         if self.has_correction:
             trial.network.eval()
             self.has_correction = self.solve_last_layer()
-        start_losses, most = (None, None) if held_out is None else judge_start(self, trial)
+        start_losses, linear = (None, None) if held_out is None else judge_start(self, trial)
         self.start_loss_ = None if held_out is None else float(start_losses.mean())
         if not epochs:  # the start is kept, and no copy of its weights is needed
             return
-        start_losses, most = (start_losses, most) if self.keep_start else (None, None)
+        start_losses, linear = (start_losses, linear) if self.keep_start else (None, None)
         labelings = getattr(self.train_split, "labelings", ())
         measure = trial.measure_training_rows
         # those of folds are needed after training to measure an ordered code
         models = trial.list_models()[0 if self.module_.architecture.n_ordered else -1 :]
-        kept = KeptEpoch(models, self.best_epoch_, start_losses, most, labelings, measure)
+        kept = KeptEpoch(models, self.best_epoch_, start_losses, linear, labelings, measure)
         if self.has_correction or self.module_.architecture.solved_sizes:
             # a candidate: training learns better features without it
             set_to_zero(trial.list_solved_layers())

@@ -8,14 +8,13 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._autoencoder import ONE_LAYER_FROM
 from ._base import BaseAutoencoder
 from ._compat import Interval, StrOptions
 from ._isolation import isolate_torch
-from ._likelihood import Likelihood
+from ._likelihood import Likelihood, sample_rows
 from ._model import make_result
-from ._plan import CONSTRAINTS, Defaults
-from ._rows import convert_like, make_rows
+from ._plan import CONSTRAINTS, ONE_LAYER_FROM, Defaults
+from ._rows import convert_like
 
 # Parameters of the other autoencoders that have one value here.
 FIXED = {
@@ -116,7 +115,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         Optimizer. "sgd" uses Nesterov momentum of 0.9. With the linear path, ``eps`` of "adam"
         and "adamw" is 0.001 / n_features.
 
-    learning_rate : float, default=0.008
+    learning_rate : float, default=0.004
         Learning rate at the peak of the schedule.
 
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
@@ -299,8 +298,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(600, 400, ((inf, (128,)),), cross_fits=True),
-        Defaults(2000, 800, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), cross_fits=True),
+        Defaults(600, 800, ((inf, (128,)),), cross_fits=True),
+        Defaults(2000, 1200, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), cross_fits=True),
         Defaults(inf, 1200, ((ONE_LAYER_FROM, (512, 256)), (inf, (512,)))),
     )
 
@@ -327,7 +326,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         init="auto",
         loss="squared_error",
         optimizer="adam",
-        learning_rate=0.008,
+        learning_rate=0.004,
         schedule="one_cycle",
         weight_decay="auto",
         batch_size="auto",
@@ -402,12 +401,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         scores : ndarray of shape (n_samples,), float64
             In nats, as `PCA.score_samples`: densities in units of X, or probabilities of bits.
         """
-        X, rows = self._check_rows(X, "score_samples")
-        n_samples = n_importance_samples or self.n_importance_samples
-        likelihood = Likelihood(self._model_, n_samples)
-        scores = make_result(X, torch.float64, len(rows))
-        return convert_like(self._model_.map_rows(likelihood.compute_bounds, rows, scores), X)
+        return convert_like(*self._compute_bounds(X, n_importance_samples))
 
+    @isolate_torch()
     def score(self, X, y=None):
         """Return the mean of `score_samples`, as `PCA.score` does.
 
@@ -422,7 +418,15 @@ class VariationalAutoencoder(BaseAutoencoder):
         score : float
             In nats per row.
         """
-        return float(self.score_samples(X).mean())
+        bounds, _ = self._compute_bounds(X)
+        return float(bounds.mean())
+
+    def _compute_bounds(self, X, n_importance_samples=None):
+        """Return bounds of the log-likelihood of each row, a tensor, and the checked X."""
+        X, rows = self._check_rows(X, "score_samples")
+        likelihood = Likelihood(self._model_, n_importance_samples or self.n_importance_samples)
+        bounds = make_result(X, torch.float64, len(rows))
+        return self._model_.map_rows(likelihood.compute_bounds, rows, bounds), X
 
     @isolate_torch()
     def posterior(self, X):
@@ -439,12 +443,12 @@ class VariationalAutoencoder(BaseAutoencoder):
         """
         X, rows = self._check_rows(X, "posterior")
         codes = make_result(X, torch.float32, len(rows), 2 * self.n_components_)
-        mean, log_variance = self._model_.map_rows(
-            partial(self._model_.encode, with_spread=True), rows, codes
-        ).chunk(2, dim=1)
+        encode = partial(self._model_.encode, with_spread=True)
+        mean, log_variance = self._model_.map_rows(encode, rows, codes).chunk(2, dim=1)
         deviation = (log_variance / 2).exp()
         return tuple(convert_like(part.contiguous(), X) for part in (mean, deviation))
 
+    @isolate_torch()
     def sample(self, n_samples=1, random_state=None, *, add_noise=True):
         """Draw rows from the density.
 
@@ -454,8 +458,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same rows in every call.
         add_noise : bool, default=True
-            Whether to add the noise of the decoder. Without it the rows are the means that codes
-            are decoded to: smoother pictures, but no sample of the density.
+            Whether to add the noise of the decoder. Without it the rows are the means to which
+            codes are decoded: smoother pictures, but no sample of the density.
 
         Returns
         -------
@@ -474,21 +478,5 @@ class VariationalAutoencoder(BaseAutoencoder):
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
         random_state = check_random_state(random_state)
-        codes = random_state.standard_normal((n_samples, self.n_components_))
-        return convert_like(self._decode_draws(codes, random_state, add_noise), self._array_kind_)
-
-    @isolate_torch()
-    def _decode_draws(self, codes, random_state, add_noise):
-        """Return the rows of codes, an array, as a tensor."""
-        model = self._model_
-        codes = make_rows(codes.astype("float32"), model.get_device())
-        rows = torch.empty(len(codes), self.n_features_in_, dtype=model.get_dtype(), device="cpu")
-        model.map_rows(partial(model.decode, clip=self.clip), codes, rows)
-        if not add_noise:
-            return rows
-        if model.units.has_logits:
-            uniform = torch.from_numpy(random_state.random_sample(rows.shape))
-            return (uniform < rows).to(rows)
-        noise = torch.from_numpy(random_state.standard_normal(rows.shape))
-        rows = rows + (noise * self.noise_variance_**0.5).to(rows)
-        return rows.clamp(*(model.units.low.cpu(), model.units.high.cpu())) if self.clip else rows
+        rows = sample_rows(self._model_, n_samples, random_state, add_noise, self.clip)
+        return convert_like(rows, self._array_kind_)

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.base import is_outlier_detector
 from sklearn.metrics import mean_squared_error, r2_score
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
+from ._base import BaseAutoencoder
 from ._rows import convert_like, convert_to_tensor, is_array_api
+from ._variational import VariationalAutoencoder
 from .corruption import _check_corruption, corrupt
 
 __all__ = [
     "RestorationScorer",
+    "find_active_units",
+    "log_likelihood",
     "peak_signal_noise_ratio",
     "reconstruction_neg_mean_squared_error",
     "reconstruction_r2",
@@ -91,6 +97,91 @@ def reconstruction_neg_mean_squared_error(estimator, X, y=None):  # noqa: ARG001
         If X or its reconstruction has NaN or infinite entries, or their shapes differ.
     """
     return _compute_neg_mean_squared_error(X, _reconstruct_rows(estimator, X))
+
+
+def log_likelihood(estimator, X, y=None):  # noqa: ARG001
+    """Return the mean log-likelihood of the rows of X, or a lower bound of it.
+
+    It is the mean of the estimator's `score_samples`. PCA, FactorAnalysis, GaussianMixture and
+    KernelDensity have the log-likelihood itself, `VariationalAutoencoder` a bound.
+
+    Parameters
+    ----------
+    estimator : fitted density
+        It needs a `score_samples` that returns log-densities. In a pipeline these are densities of
+        the rows that the last step sees: compare pipelines of the same scaler only.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows to score.
+    y : object, default=None
+        Ignored. Present for API consistency by convention.
+
+    Returns
+    -------
+    score : float
+        In nats per row; the higher, the better.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no likelihood: `score_samples` of the other autoencoders is a
+        reconstruction error.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_ae.metrics import log_likelihood
+    >>> grid = {"n_components": [2, 8, 32]}
+    >>> search = GridSearchCV(PCA(), grid, scoring=log_likelihood).fit(load_digits().data)
+    >>> search.best_params_
+    {'n_components': 32}
+    """
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    has_errors = isinstance(last, BaseAutoencoder) and not isinstance(last, VariationalAutoencoder)
+    if has_errors or is_outlier_detector(last) or not hasattr(last, "score_samples"):
+        raise TypeError(
+            f"{type(last).__name__} has no likelihood. Use VariationalAutoencoder, PCA, "
+            "GaussianMixture or KernelDensity."
+        )
+    return float(np.mean(_convert_to_numpy(estimator.score_samples(X))))
+
+
+def find_active_units(estimator, X, threshold=0.01):
+    """Return which numbers of the code of a variational autoencoder are in use.
+
+    A unit is active if its mean varies from row to row [1]_. Those of a collapsed unit are all
+    near that of the prior, zero, and the decoder ignores it.
+
+    Parameters
+    ----------
+    estimator : fitted transformer
+        Such as `VariationalAutoencoder`. Codes of other transformers have no prior to which the
+        threshold relates.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    threshold : float, default=0.01
+        Smallest variance of a mean over the rows. That of the prior is 1.
+
+    Returns
+    -------
+    is_active : ndarray of bool of shape (n_components,)
+
+    References
+    ----------
+    .. [1] Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import VariationalAutoencoder
+    >>> from sklearn_ae.metrics import find_active_units
+    >>> X = load_digits().data
+    >>> autoencoder = VariationalAutoencoder(8, max_epochs=5, random_state=0).fit(X)
+    >>> int(find_active_units(autoencoder, X).sum())
+    8
+    """
+    codes = _convert_to_numpy(estimator.transform(X))
+    return codes.var(axis=0) > threshold
 
 
 @dataclass(frozen=True)
@@ -267,6 +358,11 @@ def _check_arrays(X_true, X_restored):
     )
     _check_same_shape(X_true, X_restored)
     return X_true, X_restored
+
+
+def _convert_to_numpy(array):
+    """Return an array of any library as one of NumPy."""
+    return convert_to_tensor(array).cpu().numpy() if is_array_api(array) else np.asarray(array)
 
 
 def _to_dense_array(X):

@@ -38,7 +38,7 @@ def fitted(request, unit_X):
 def test_formula_of_the_documentation(fitted, unit_X):
     u = torch.as_tensor((unit_X - fitted.mean_) / fitted.scale_, dtype=torch.float32)
     with torch.no_grad():
-        z = fitted.encoder_(u)
+        z = fitted.encoder_(u)[:, : fitted.n_components_]  # variances may follow the means
         output = fitted.decoder_(z)
     if fitted.loss == "binary_cross_entropy":
         expected = output.double().sigmoid().numpy()
@@ -176,6 +176,8 @@ def test_score_of_one_row_is_undefined(X):
 
 
 def test_score_samples_is_minus_the_mean_squared_error(fitted, unit_X):
+    if hasattr(fitted, "beta"):
+        return  # a likelihood, in test_variational
     expected = -np.mean((unit_X - fitted.reconstruct(unit_X)) ** 2, axis=1)
     assert_allclose(fitted.score_samples(unit_X), expected, rtol=1e-6)
 

@@ -20,12 +20,14 @@ LEVELS = {
         {"_correction", "_rows", "_units"},
         {"_networks", "corruption"},
         {"_folds", "_ordering"},
-        {"_model", "_training", "metrics"},
+        {"_model", "_training"},
         {"_plan", "_start"},
         {"_saving"},
-        {"_inference"},
-        {"_base", "inspection"},
-        {"_autoencoder", "_denoising", "dask", "export"},
+        {"_inference", "_likelihood"},
+        {"_base"},
+        {"_autoencoder", "_denoising", "_variational", "export"},
+        {"metrics"},
+        {"dask", "inspection"},
         {"__init__"},
     ],
     "inspection": [
@@ -183,7 +185,11 @@ def test_mutated_modules_and_their_tests_exist():
 
 
 def test_public_names():
-    assert sklearn_ae.__all__ == ["AutoencoderTransformer", "DenoisingAutoencoder"]
+    assert sklearn_ae.__all__ == [
+        "AutoencoderTransformer",
+        "DenoisingAutoencoder",
+        "VariationalAutoencoder",
+    ]
     assert run("from sklearn_ae import *; print(DenoisingAutoencoder.__name__)") == (
         "DenoisingAutoencoder"
     )

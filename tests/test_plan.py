@@ -11,7 +11,7 @@ from sklearn_ae._plan import NETWORK_CHOICES, Plan, make_plan
 
 
 def plan_of(estimator, n_samples=1000, n_features=12):
-    params = estimator.get_params(deep=False)
+    params = {**estimator._fixed_params, **estimator.get_params(deep=False)}
     return make_plan(type(estimator).__name__, params, estimator._defaults, n_samples, n_features)
 
 

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, VariationalAutoencoder
 from sklearn_ae._batches import StandardizedRows
 from sklearn_ae._rows import make_rows
 from sklearn_ae._units import Units
@@ -45,19 +45,17 @@ ESTIMATORS = {
     ),
     "clipped": AutoencoderTransformer(clip=True, **QUICK),
     "cross-entropy": AutoencoderTransformer(loss="binary_cross_entropy", **QUICK),
-    "absolute error": AutoencoderTransformer(loss="absolute_error", **QUICK),
+    "variational": VariationalAutoencoder(**QUICK),
     "convolutional": AutoencoderTransformer(**CONVOLUTIONAL),
     "custom": AutoencoderTransformer(**CUSTOM),
     "denoising": DenoisingAutoencoder(**QUICK),
     "masking": DenoisingAutoencoder(corruption="masking", init="random", **QUICK),
-    "salt and pepper": DenoisingAutoencoder(
-        corruption="salt_and_pepper", corruption_level=0.3, **QUICK
-    ),
+    "variational bits": VariationalAutoencoder(loss="binary_cross_entropy", init="random", **QUICK),
     "denoising, convolutional": DenoisingAutoencoder(init="random", clip=True, **CONVOLUTIONAL),
     "denoising, custom decoder": DenoisingAutoencoder(init="random", decoder=Perceptron, **QUICK),
 }
 # What takes no other numbers than those in [0, 1], and what holds code that a user wrote.
-NEEDS_UNIT_INTERVAL = {"cross-entropy", "squashed"}
+NEEDS_UNIT_INTERVAL = {"cross-entropy", "squashed", "variational bits"}
 HAS_CUSTOM_CODE = {"custom", "denoising, custom decoder"}
 TAKES_ANY_NUMBERS = [name for name in ESTIMATORS if name not in NEEDS_UNIT_INTERVAL]
 
