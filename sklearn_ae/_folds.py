@@ -14,6 +14,7 @@ from torch import nn
 
 from ._batches import Batch, Batches, FixedBatches
 from ._correction import get_solved_layers
+from ._judging import compute_validation_losses
 from ._networks import decode_by_parts, decode_sizes
 from ._sparse_batch import RowLinear
 
@@ -273,7 +274,7 @@ class CrossFitTrial:
         """Return the mean loss of the network of all rows on these rows."""
         batches = FixedBatches(self.X, LEFT_OUT, *self.drawing)
         options = {"network": self.net.module_, "fits_noise": True}
-        return self.net.compute_validation_losses(batches, **options).mean()
+        return compute_validation_losses(self.net, batches, **options).mean()
 
     def list_models(self):
         """Return the models of the folds and that of all rows."""

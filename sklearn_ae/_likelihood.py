@@ -3,15 +3,130 @@
 import copy
 import math
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from ._model import check_results, has_finite_sum, run_padded
-from ._rows import check_finite, make_rows
+from ._isolation import isolate_torch
+from ._model import check_results, has_finite_sum, make_result, run_padded
+from ._rows import check_finite, convert_like, make_rows
 
 MIN_DRAWS = 16  # of the code of each row, over which a bound is averaged
+
+
+class LikelihoodMixin:
+    """What a fitted variational autoencoder does as a density of rows."""
+
+    @property
+    def noise_variance_(self):
+        """Variance of the noise of each feature, or None if features are bits."""
+        model = self._get_fitted("_model_")
+        if model.units.has_logits:
+            return None
+        return float(model.decoder.log_noise.exp()) * model.units.scale**2
+
+    @isolate_torch()
+    def score_samples(self, X, *, n_importance_samples=None):
+        """Return a lower bound of the log-likelihood of each row.
+
+        For the start it is the log-likelihood itself. The same rows have the same scores in
+        every call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        n_importance_samples : int, default=None
+            Draws of the code per row, which make the bound tighter. None is the parameter of the
+            estimator.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In nats, as `PCA.score_samples`: densities in units of X, or probabilities of bits.
+        """
+        return convert_like(*self._compute_bounds(X, n_importance_samples))
+
+    @isolate_torch()
+    def score(self, X, y=None):
+        """Return the mean of `score_samples`, as `PCA.score` does.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+
+        Returns
+        -------
+        score : float
+            In nats per row.
+        """
+        bounds, _ = self._compute_bounds(X)
+        return float(bounds.mean())
+
+    def _compute_bounds(self, X, n_importance_samples=None):
+        """Return bounds of the log-likelihood of each row, a tensor, and the checked X."""
+        X, rows = self._check_rows(X, "score_samples")
+        likelihood = Likelihood(self._model_, n_importance_samples or self.n_importance_samples)
+        bounds = make_result(X, torch.float64, len(rows))
+        return self._model_.map_rows(likelihood.compute_bounds, rows, bounds), X
+
+    @isolate_torch()
+    def posterior(self, X):
+        """Return the distribution of the code of each row, a diagonal Gaussian.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        mean, standard_deviation : ndarray of shape (n_samples, n_components), float32
+            The mean is what `transform` returns.
+        """
+        X, rows = self._check_rows(X, "posterior")
+        codes = make_result(X, torch.float32, len(rows), 2 * self.n_components_)
+        encode = partial(self._model_.encode, with_spread=True)
+        mean, log_variance = self._model_.map_rows(encode, rows, codes).chunk(2, dim=1)
+        deviation = (log_variance / 2).exp()
+        return tuple(convert_like(part.contiguous(), X) for part in (mean, deviation))
+
+    @isolate_torch()
+    def sample(self, n_samples=1, random_state=None, *, add_noise=True):
+        """Draw rows from the density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same rows in every call.
+        add_noise : bool, default=True
+            Whether to add the noise of the decoder. Without it the rows are the means to which
+            codes are decoded: smoother pictures, but no sample of the density.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In units of the X in `fit`; bits for "binary_cross_entropy", or their probabilities
+            without noise.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `n_samples` is not a positive integer.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
+        random_state = check_random_state(random_state)
+        rows = sample_rows(self._model_, n_samples, random_state, add_noise, self.clip)
+        return convert_like(rows, self._array_kind_)
 
 
 class Likelihood:

@@ -4,12 +4,10 @@ import warnings
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
 
-from ._batches import FixedBatches
+from ._judging import list_training_rows
 from ._networks import Bottleneck, Mix
 
-MAX_ROWS = 10_000  # to measure by, spread evenly over X, where no rows are held out
 MAX_ROWS_FOR_COVARIANCE = 100_000
 
 # Numbers with a smaller share of their variance left are taken for sums of those before them.
@@ -65,14 +63,6 @@ def measure_sizes(net, trial, sizes):
     errors = [batches.arrange(row).sum() for row in rows]
     variance = batches.compute_variance(net.criterion_.show_targets)
     return 1 - np.array(errors) / (variance or 1.0)
-
-
-def list_training_rows(net, trial):
-    """Return batches of training rows, without corruption, to measure a network by."""
-    training = trial.batches
-    index = training.index[:: -(-len(training.index) // MAX_ROWS)].cpu()
-    how = net.batch_size, training.generator, None, training.ranks
-    return FixedBatches(Subset(training.rows, index), *how)
 
 
 def choose_size(explained, share):

@@ -261,7 +261,7 @@ class Plan:
     verbose: int
     net_params: dict | None
     corruption: tuple | None
-    beta: float | None
+    beta: float | None = None
 
     def make_architecture(self, n_components, linear_path, multiplies_sparsely):
         """Return the architecture for a code size that is known by now.
@@ -395,10 +395,8 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
     ValueError
         If parameters contradict each other, the shape of X or this machine.
     """
-    check_importable(params)
     p = SimpleNamespace(**params)
-    check_factories(p, estimator_name)
-    check_net_params(p, estimator_name)
+    check_objects(p, estimator_name)
     conv_filters = resolve_widths(p.conv_filters, "conv_filters", estimator_name)
     has_logits = p.loss == "binary_cross_entropy"
     output_activation = resolve_output_activation(p)
@@ -435,6 +433,13 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
         corruption=resolve_corruption(p),
         beta=getattr(p, "beta", None),
     )
+
+
+def check_objects(p, estimator_name):
+    """Refuse objects that are missing, and those that are not what they should be."""
+    check_importable(vars(p))
+    check_factories(p, estimator_name)
+    check_net_params(p, estimator_name)
 
 
 def check_factories(p, estimator_name):

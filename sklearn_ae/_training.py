@@ -16,13 +16,20 @@ from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ._batches import Batch, Batches, FixedBatches, StandardizedRows
-from ._correction import get_solved_layers, remove_for_now, set_to_zero
-from ._evidence import CrossFit, KeptEpoch, are_clearly_lower, have_risen
+from ._correction import get_solved_layers, set_to_zero
+from ._evidence import CrossFit, KeptEpoch
 from ._folds import CrossFitTrial
 from ._isolation import isolate_torch
+from ._judging import (
+    compute_validation_losses,
+    fit_noise_to_training_rows,
+    judge_start,
+    measure_rows,
+    solve_after_training,
+)
 from ._losses import NegativeBound, ReconstructionLoss
 from ._networks import LINEAR_PATH
-from ._ordering import list_training_rows, use_best_sizes
+from ._ordering import use_best_sizes
 from ._random import seed_torch
 from ._rows import make_rows
 
@@ -365,7 +372,7 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_epoch_begin", **data)
             last_batch = self._train_epoch(batches)
             losses = None if held_out is None else self._validate_epoch(held_out)
-            after = self.measure_rows([last_batch])
+            after = measure_rows(self, [last_batch])
             train_loss = self.history[-1]["train_loss"]
             diverged = ranks.is_any(not are_finite(train_loss, after, losses))
             if not diverged:
@@ -396,36 +403,9 @@ class AutoencoderNet(NeuralNet):
             self.module_.eval()
             for batch in batches:
                 self._run_step(self.validation_step, batch, "valid")
-        losses = self.compute_validation_losses(batches, fits_noise=True)
+        losses = compute_validation_losses(self, batches, fits_noise=True)
         self._record("valid", float(losses.mean()), losses.shape[-1])
         return losses
-
-    def compute_validation_losses(self, batches, network=None, fits_noise=False):
-        """Return the losses of all rows of batches, of which each rank computes its share.
-
-        Parameters
-        ----------
-        batches : FixedBatches
-        network : Model, default=None
-            None for those of the trial.
-        fits_noise : bool, default=False
-            Whether the noise of a variational autoencoder is that of these rows. The networks of
-            the trial take it over.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_sizes, n_rows), float64
-            By code sizes: the whole code, or those by which an ordered one is judged.
-        """
-        losses = []
-        for measures in self.measure_rows(batches, network):
-            measures = np.stack(list(map(batches.arrange, measures)))
-            if fits_noise and self.module_.architecture.is_variational:
-                log_noise, measures = self.criterion_.fit_noise(measures)
-                if network is None:
-                    set_noise(self.trial_, log_noise)
-            losses.append(self.criterion_.combine(measures))
-        return np.stack(losses)
 
     def _run_step(self, step_fn, batch, prefix):
         """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
@@ -527,26 +507,6 @@ class AutoencoderNet(NeuralNet):
                 model.eval()
             yield output.to(device)
 
-    @torch.no_grad()
-    def measure_rows(self, batches, network=None):
-        """Return what the loss needs of each row of batches, float64.
-
-        Returns
-        -------
-        measures : ndarray of shape (n_sizes, n_measures, n_rows)
-            For several networks of shape (n_sizes, n_measures, n_networks, n_rows).
-        """
-        network = self.trial_.network if network is None else network
-        network.eval()
-        sizes = self.module_.architecture.list_sizes()
-        measure, measures = self.criterion_.measure_rows, []
-        for batch in batches:
-            outputs = network.reconstruct_sizes(batch.inputs, sizes)
-            measures.append(torch.stack([measure(output, batch.targets) for output in outputs]))
-        if not measures:  # a rank may have no batch
-            return np.empty((len(sizes), self.criterion_.n_measures, 0))
-        return torch.cat(measures, dim=-1).double().cpu().numpy()
-
     def get_losses(self, name):
         """Return "train_loss" or "valid_loss" of the epochs that have it."""
         return [row[name] for row in self.history.to_list() if name in row]
@@ -635,64 +595,6 @@ def compute_outputs(net, inputs):
         return outputs if network.returns_linear else (outputs, None)
     finally:
         network.returns_linear = False
-
-
-def judge_start(net, trial):
-    """Return the losses of held-out rows at the start, and without its correction.
-
-    The correction stays only if it helps.
-    """
-    if not net.has_correction:
-        losses = net.compute_validation_losses(trial.held_out)
-        return losses, losses
-    layers, noises = trial.list_solved_layers(), copy_noises(trial)
-    with remove_for_now(layers):
-        linear = net.compute_validation_losses(trial.held_out)
-    losses = net.compute_validation_losses(trial.held_out, fits_noise=True)
-    is_better = are_clearly_lower(losses, linear, net.train_split.labelings)
-    if is_better and not have_risen(losses, linear):
-        return losses, linear
-    net.has_correction = False
-    set_to_zero(layers)
-    restore_noises(trial, noises)
-    return linear, linear
-
-
-def list_noises(trial):
-    """Return the log-variances of the noise of a trial's variational autoencoders."""
-    decoders = (model.decoder for model in trial.list_models())
-    return [decoder.log_noise for decoder in decoders if hasattr(decoder, "log_noise")]
-
-
-def copy_noises(trial):
-    """Return copies of the log-variances of the noise."""
-    return [noise.clone() for noise in list_noises(trial)]
-
-
-def restore_noises(trial, noises):
-    """Set the log-variances of the noise to copies."""
-    for noise, kept in zip(list_noises(trial), noises, strict=True):
-        noise.copy_(kept)
-
-
-def set_noise(trial, log_noise):
-    """Set the log-variance of the noise of all networks."""
-    for noise in list_noises(trial):
-        noise.fill_(log_noise)
-
-
-def fit_noise_to_training_rows(net, trial):
-    """Set the noise of a variational autoencoder where no rows are held out."""
-    net.compute_validation_losses(list_training_rows(net, trial), fits_noise=True)
-
-
-def solve_after_training(net, trial, kept):
-    """Solve the last layer after the last epoch; return whether the result is the best so far."""
-    if net.solve_last_layer is None or trial.held_out is None or not net.solve_last_layer():
-        return False
-    losses = net.compute_validation_losses(trial.held_out, fits_noise=True)
-    kept.update(len(net.history), losses)
-    return kept.losses is losses
 
 
 def have_hooks(callbacks, *hooks):

@@ -18,7 +18,7 @@ LEVELS = {
         {"_ranks", "_related_rows"},
         {"_batches", "_evidence", "_mapped_file", "_sparse_batch"},
         {"_correction", "_rows", "_units"},
-        {"_networks", "corruption"},
+        {"_judging", "_networks", "corruption"},
         {"_folds", "_ordering"},
         {"_model", "_training"},
         {"_plan", "_start"},
