@@ -27,7 +27,7 @@ from sklearn_ae import AutoencoderTransformer, VariationalAutoencoder
 from sklearn_ae.metrics import find_active_units, log_likelihood
 
 
-def compare_start(args):
+def compare_start(args):  # noqa: ARG001
     """Print the largest difference of the start's scores to PCA's, relative to the largest."""
     for name in ("iris", "wine", "breast cancer", "diabetes", "digits"):
         raw, _ = load_bundled(name)
@@ -50,7 +50,7 @@ def compare_densities(args):
     mixtures = {"covariance_type": ["diag", "full"], "n_components": [1, 2, 3, 5, 8, 12, 20]}
     kernels = {"bandwidth": np.logspace(-1.5, 0.7, 16)}
     gains, over_best = [], []
-    print(f"{'rows × features':18}{'code':>5}{'PCA':>9}{'bound':>9}{'64 draws':>10}", end="")
+    print(f"{'rows, features':18}{'code':>5}{'PCA':>9}{'bound':>9}{'64 draws':>10}", end="")
     print(f"{'mixture':>9}{'kernels':>9}")
     for X in load_tables():
         X = X[np.random.RandomState(0).permutation(len(X))[:2000]]
@@ -73,7 +73,7 @@ def compare_densities(args):
             scores = np.array([pca, ours.score(test), tight]) / n_features
             gains.append(scores[1] - scores[0])
             over_best.append(scores[2] - max(others))
-            print(f"{len(train):6} × {n_features:<9}{k:5}{scores[0]:9.3f}{scores[1]:9.3f}", end="")
+            print(f"{len(train):6}, {n_features:<9}{k:5}{scores[0]:9.3f}{scores[1]:9.3f}", end="")
             print(f"{scores[2]:10.3f}{others[0]:9.3f}{others[1]:9.3f}", flush=True)
     gains = np.array(gains)
     print(

