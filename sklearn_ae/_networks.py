@@ -443,12 +443,20 @@ class LimitSpread(nn.Module):
 
     No row makes its code less certain than knowing nothing; a network that is wrong on a row far
     from all others would, by any factor.
+
+    Parameters
+    ----------
+    n_components : int
     """
+
+    def __init__(self, n_components):
+        super().__init__()
+        largest = torch.tensor([math.inf] * n_components + [0.0] * n_components)
+        self.register_buffer("largest", largest.float(), persistent=False)
 
     def forward(self, codes):
         """Map means and log-variances (..., 2 n_components) to the same shape."""
-        mean, log_variance = codes.chunk(2, dim=-1)
-        return torch.cat([mean, log_variance.clamp(max=0)], dim=-1)
+        return codes.clamp(max=self.largest)
 
 
 class VariationalDecoder(nn.Sequential):
@@ -745,7 +753,7 @@ def make_coders(architecture, units, generator=None, start=None):
         encoder = architecture.make_encoder(architecture.code_activation, generator)
         decoder = architecture.make_decoder(architecture.output_activation, generator)
         if architecture.is_variational:
-            encoder.append(LimitSpread())
+            encoder.append(LimitSpread(architecture.n_components))
             decoder = VariationalDecoder(Sampler(architecture.n_components), *decoder)
     else:
         encoder, decoder = make_residual_coders(architecture, units, generator)
@@ -814,7 +822,9 @@ def make_residual_coders(architecture, units, generator):
     encoder = Residual(encoding, f)
     if architecture.is_variational:  # codes are in units of their prior
         sampler = Sampler(n_components)
-        return nn.Sequential(encoder, LimitSpread()), VariationalDecoder(sampler, decoder)
+        return nn.Sequential(encoder, LimitSpread(n_components)), VariationalDecoder(
+            sampler, decoder
+        )
     return (
         nn.Sequential(encoder, ScaleCodes(units)),
         nn.Sequential(UnscaleCodes(units), decoder),

@@ -134,10 +134,10 @@ class VariationalAutoencoder(LikelihoodMixin, BaseAutoencoder):
     early_stopping : bool, default=True
         Stop after `n_iter_no_change` epochs without improvement on rows that are new to the
         network, and keep the weights of the best epoch. With the linear start, the best epoch
-        replaces epoch 0 only if its loss on these rows is lower by a paired one-sided t-test at
-        the level of 0.001. Equal rows are together, and count as one; so do those of a group, if
-        `fit` is given `groups`. Without early stopping the weights of the last epoch are kept,
-        and are not compared with the start.
+        replaces epoch 0 only if its loss on these rows is lower than that of the linear start by a
+        paired one-sided t-test at the level of 0.001, and lower than that of epoch 0. Equal rows
+        are together, and count as one; so do those of a group, if `fit` is given `groups`. Without
+        early stopping the weights of the last epoch are kept, and are not compared with the start.
 
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. "auto" cross-fits where rows are few, and

@@ -316,7 +316,7 @@ def test_the_sampler_draws_in_training_and_repeats_otherwise():
 
 
 def test_the_spread_is_at_most_that_of_the_prior():
-    limited = LimitSpread()(torch.tensor([[5.0, -3.0, 2.0, -2.0]]))
+    limited = LimitSpread(2)(torch.tensor([[5.0, -3.0, 2.0, -2.0]]))
     assert limited.tolist() == [[5.0, -3.0, 0.0, -2.0]]
 
 
