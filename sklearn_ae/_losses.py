@@ -180,4 +180,5 @@ def compute_gaussian_loss(squared_error, log_noise):
 
 def compute_divergence(mean, log_variance):
     """Return the divergence of normal distributions from the standard one, (..., n_rows)."""
-    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1) / 2
+    spread = log_variance.exp() - log_variance
+    return (mean.square() + spread).sum(dim=-1) / 2 - mean.shape[-1] / 2

@@ -428,7 +428,7 @@ class Sampler(nn.Module):
         if codes.shape[-1] == self.n_components:
             return codes
         mean, log_variance = codes.chunk(2, dim=-1)
-        return mean + (log_variance / 2).exp() * self.draw(mean)
+        return torch.addcmul(mean, (log_variance / 2).exp(), self.draw(mean))
 
     def draw(self, mean):
         """Return numbers of a standard normal distribution in the shape of means."""
