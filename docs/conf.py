@@ -92,6 +92,8 @@ EXAMPLES = [
     "plot_denoise_digits.py",
     "plot_colourise.py",
     "plot_sharpen.py",
+    "plot_sample_digits.py",
+    "plot_likelihood.py",
 ]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
