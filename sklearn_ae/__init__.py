@@ -14,7 +14,13 @@ except AttributeError as error:
 
 from ._autoencoder import AutoencoderTransformer
 from ._denoising import DenoisingAutoencoder
+from ._imputer import AutoencoderImputer
 from ._variational import VariationalAutoencoder
 
-__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder", "VariationalAutoencoder"]
+__all__ = [
+    "AutoencoderImputer",
+    "AutoencoderTransformer",
+    "DenoisingAutoencoder",
+    "VariationalAutoencoder",
+]
 __version__ = "0.1.0"

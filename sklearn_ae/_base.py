@@ -16,6 +16,7 @@ from ._correction import solve_last_layer
 from ._evidence import check_groups, make_split
 from ._inference import InferenceMixin
 from ._isolation import isolate_torch
+from ._missing import make_corruption
 from ._ordering import choose_size, decorrelate_codes
 from ._plan import CONSTRAINTS, make_plan
 from ._random import draw_generator, make_random_state
@@ -24,7 +25,6 @@ from ._rows import check_table, convert_like, make_rows, read_held_out, warn_of_
 from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
 from ._start import make_array_corruption, start_folds, start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
-from .corruption import _make_plan_corruption
 
 
 class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -105,7 +105,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
             split = self._make_split(rows, held_out, groups, random_state, ranks)
             how = {"keep_start": continues or plan.has_linear_path, "train_split": split}
             if plan.solves_last_layer:
-                corrupt = make_array_corruption(plan, self._model_.units, random_state)
+                model = self._model_
+                corrupt = make_array_corruption(plan, model.units, random_state, model.fill)
                 data = StandardizedRows(rows, self._model_.units)
                 solve = partial(solve_last_layer, self._model_, data, corrupt, split, ranks)
                 how |= {"has_correction": plan.has_correction, "solve_last_layer": solve}
@@ -158,7 +159,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 warn_of_few_rows(plan, self.n_components_)
             else:
                 plan = self._plan_ = self._continue_with(plan, moments).keep_net(self._plan_)
-                corruption = _make_plan_corruption(plan, self._model_.units)
+                corruption = make_corruption(plan, self._model_.units, self._model_.fill)
                 change_net(self.net_, plan, corruption, how)
             join_ranks(self._net_, ranks)
             self._train(rows, X, y, chooses_size=first)
@@ -173,6 +174,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         rows = make_rows(X, plan.device, type(self).__name__)
         ranks.check_same("the same X", rows.compute_fingerprint)
         moments = ranks.agree_on(rows.compute_moments)
+        plan = plan.note_missing(moments)
         self._check_values(rows, moments, plan)
         return X, rows, moments, plan, ranks
 
@@ -194,6 +196,11 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
     def _continue_with(self, plan, moments):
         """Return the plan that continues the fitted model, whose range new rows may widen."""
         plan = plan.continue_from(self._plan_, getattr(self, "linear_weight", "auto"))
+        if plan.missing_rate and self._model_.fill is None:
+            raise ValueError(
+                "X has missing values, and the X of the first fit had none, by which they could be "
+                "filled. Fit with warm_start=False."
+            )
         self._model_.units.widen_range(moments)
         return plan
 
@@ -209,7 +216,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
 
     def _make_net(self, plan, generator, options):
         """Return a skorch net that trains the model."""
-        corruption = _make_plan_corruption(plan, self._model_.units)
+        corruption = make_corruption(plan, self._model_.units, self._model_.fill)
         return make_net(plan, self._model_, generator, corruption, options)
 
     def _train(self, rows, X, y, chooses_size):
@@ -286,6 +293,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.array_api_support = True
         return tags
 

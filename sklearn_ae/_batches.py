@@ -136,15 +136,28 @@ class Batches:
         batches = self.cut(self.index[order.to(self.index.device)])
         own = map(self.ranks.select_batch, batches)
         for batch, targets in zip(batches, self.rows.read_ahead(own), strict=True):
-            inputs = targets if self.corruption is None else self.corrupt_most(targets)
+            inputs, targets = self.make_pair(targets)
             n_rows = len(batch)
             share = self.ranks.count_own(n_rows), self.ranks.compute_weight(n_rows)
             yield Batch(inputs, targets, *share)
+
+    def make_pair(self, rows):
+        """Return what the network sees of rows, and its targets."""
+        inputs = rows if self.corruption is None else self.corrupt_most(rows)
+        return inputs, self.choose_targets(inputs, rows)
+
+    def choose_targets(self, inputs, rows):
+        """Return rows, or only the entries of them that were hidden in the inputs."""
+        if not getattr(self.corruption, "scores_hidden", False):
+            return rows
+        return rows.masked_fill(inputs == rows, math.nan)
 
     def corrupt_most(self, rows):
         """Return a copy of rows, (..., n, n_features), of which all but the first are corrupted."""
         clean, rest = rows.tensor_split([rows.shape[-2] // CLEAN_ROWS], dim=-2)
         corrupted = self.corruption(rest.reshape(-1, rest.shape[-1]), self.noise)
+        fill = getattr(self.corruption, "fill", None)  # of missing values
+        clean = clean if fill is None else fill(clean)
         return torch.cat([clean, corrupted.view(rest.shape)], dim=-2)
 
     def read_targets(self):
@@ -160,10 +173,11 @@ class Batches:
         sums = 0
         for targets in self.read_targets():
             targets = convert(targets).double()
-            count = torch.full_like(targets[0], len(targets))
-            sums = sums + torch.stack([count, targets.sum(0), targets.square().sum(0)])
+            count = (~targets.isnan()).sum(0).double()
+            sums = sums + torch.stack([count, targets.nansum(0), targets.square().nansum(0)])
         count, total, squares = self.ranks.sum(sums)
-        return float((squares - total.square() / count).mean())
+        variance = (squares - total.square() / count.clamp(min=1)).mean()
+        return float(variance * len(self.index) / count.mean().clamp(min=1))
 
 
 class FixedBatches(Batches):
@@ -186,7 +200,8 @@ class FixedBatches(Batches):
             self.noise.manual_seed(self.seed)
         batches = self.cut(self.index) if len(self.index) else ()
         for i, targets in enumerate(self.rows.read_ahead(batches)):
-            yield Batch(self._get_inputs(i, targets), targets, len(targets))
+            inputs = self._get_inputs(i, targets)
+            yield Batch(inputs, self.choose_targets(inputs, targets), len(targets))
 
     def _get_inputs(self, i, targets):
         """Return the inputs of the batch with number i."""

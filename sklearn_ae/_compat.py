@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import (  # the constraints, and their erro
     StrOptions,
     validate_params,
 )
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _num_samples as count_rows  # of any container
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Options",
     "RealNotInt",
     "StrOptions",
+    "check_feature_names_in",
     "check_same_namespace",
     "count_rows",
     "disabled_torch_function",

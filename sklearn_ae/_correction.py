@@ -248,6 +248,7 @@ def solve_all(ridges, penalties):
 def pair_rows(model, u, corrupt):
     """Return standardised rows and what the network sees of them, where its weights are."""
     u = u.as_subclass(torch.Tensor).to(model.encoder[0].linear.weight.device)
+    u = model.fill_missing(u)
     return u, u if corrupt is None else torch.from_numpy(corrupt(u.cpu().numpy())).to(u)
 
 

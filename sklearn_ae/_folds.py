@@ -190,8 +190,7 @@ class FoldBatches(Batches):
     def __iter__(self):
         order = torch.stack([self.draw_order(rows) for rows in self.members])
         for index in self.cut(order):
-            targets = self.u[index.to(self.u.device)]
-            inputs = targets if self.corruption is None else self.corrupt_most(targets)
+            inputs, targets = self.make_pair(self.u[index.to(self.u.device)])
             # the sum of the networks' losses: each has the gradient that it would have alone
             yield Batch(inputs, targets, index.shape[1], self.weight)
 
@@ -218,6 +217,7 @@ class LeftOutBatches(Batches):
         self.targets = self.inputs = read_all(dataset)
         if corruption is not None:
             self.inputs = corruption(self.targets, self.noise)
+            self.targets = self.choose_targets(self.inputs, self.targets)
         self.is_judging = np.isin(np.arange(len(dataset)), torch.cat(folds).numpy())
         n_most = max(map(len, folds))
         # a shorter fold has its first rows again; the last network, of all rows, has any

@@ -158,8 +158,9 @@ class Likelihood:
         """Return a bound for each of some rows of X, (n,), float64."""
         u = self.model.units.standardize(rows.to(self.dtype))
         if not has_finite_sum(u):
-            check_finite(rows, self.model.estimator_name)
-        posterior = check_results(run_padded(self.model.encoder, u), "codes")
+            check_finite(rows, self.model.estimator_name, allow_nan=self.model.fill is not None)
+        filled = self.model.fill_missing(u)
+        posterior = check_results(run_padded(self.model.encoder, filled), "codes")
         weights = torch.stack([self.weigh_draw(u, posterior, draw) for draw in self.draws])
         weights = weights.double().unflatten(0, (-1, self.n_samples))
         bounds = (weights.logsumexp(dim=1) - math.log(self.n_samples)).mean(dim=0)
@@ -174,13 +175,15 @@ class Likelihood:
 
     def compute_log_density(self, u, outputs):
         """Return the log-density of rows of X, standardised, given the decoder's outputs."""
-        units, n_features = self.model.units, u.shape[-1]
+        units = self.model.units
         if units.has_logits:
             targets = units.restore_targets(u)
-            losses = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
-            return -losses.sum(dim=-1)
+            known = targets.nan_to_num(nan=0.0)
+            losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")
+            return -losses.masked_fill(targets.isnan(), 0.0).sum(dim=-1)
         log_noise = self.model.decoder.log_noise
-        squares = (u - outputs).square().sum(dim=-1) * torch.exp(-log_noise)
+        squares = (u - outputs).square().nansum(dim=-1) * torch.exp(-log_noise)
+        n_features = (~u.isnan()).sum(dim=-1)
         per_feature = math.log(2 * math.pi) + log_noise + 2 * math.log(units.scale)
         return -(squares + n_features * per_feature) / 2
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+LEAST_SHARE = 1e-6  # of entries with a target: none may have one
 LEAST_ERROR = 1e-20  # squared, of standardised rows: a logarithm needs more than zero
 
 # name: (elementwise loss, power of the scale of X that its value carries)
@@ -32,6 +33,8 @@ class ReconstructionLoss(nn.Module):
         "binary_cross_entropy" the output is a logit, and is compared with X.
     units : Units
     clips : bool, default=False
+    skips_missing : bool, default=False
+        Whether targets may be NaN, where there is no error.
 
     References
     ----------
@@ -41,8 +44,9 @@ class ReconstructionLoss(nn.Module):
 
     n_measures = 1  # of each row
 
-    def __init__(self, name, units, clips=False):
+    def __init__(self, name, units, clips=False, skips_missing=False):
         super().__init__()
+        self.skips_missing = skips_missing
         self.name = name
         self.units = units
         is_clipped = clips and name != "binary_cross_entropy"
@@ -57,12 +61,22 @@ class ReconstructionLoss(nn.Module):
         n_copies = output.shape[-2] // target.shape[-2]
         if n_copies > 1:
             target = torch.cat([target] * n_copies, dim=-2)
+        if self.skips_missing:
+            observed = (~target.isnan()).float().mean().clamp(min=LEAST_SHARE)
+            return self.compute_entry_losses(output, target).mean() / observed
         return LOSSES[self.name][0](output, self.make_target(output, target))
 
     def compute_row_losses(self, output, target):
         """Return the mean over each row, the last dimension of `output`."""
-        target = self.make_target(output, target)
-        return LOSSES[self.name][0](output, target, reduction="none").mean(dim=-1)
+        return average_rows(self.compute_entry_losses(output, target), target, self.skips_missing)
+
+    def compute_entry_losses(self, output, target):
+        """Return the loss of each entry, 0 where there is no target."""
+        compared = self.make_target(output, target)
+        if not self.skips_missing:
+            return LOSSES[self.name][0](output, compared, reduction="none")
+        losses = LOSSES[self.name][0](output, compared.nan_to_num(nan=0.0), reduction="none")
+        return losses.masked_fill(target.isnan(), 0.0)
 
     @torch.no_grad()
     def make_target(self, output, target):
@@ -87,7 +101,10 @@ class ReconstructionLoss(nn.Module):
             output = output.sigmoid()
         elif self.bounds is not None:
             output = output.clamp(*self.bounds)
-        return F.mse_loss(output, self.show_targets(target), reduction="none").mean(dim=-1)
+        errors = F.mse_loss(output, self.show_targets(target), reduction="none")
+        if self.skips_missing:
+            errors = errors.masked_fill(target.isnan(), 0.0)
+        return average_rows(errors, target, self.skips_missing)
 
     def measure_rows(self, output, target):
         """Return all that `combine` needs of each row, (n_measures, ..., n_rows)."""
@@ -125,8 +142,8 @@ class NegativeBound(ReconstructionLoss):
 
     n_measures = 3
 
-    def __init__(self, name, units, beta):
-        super().__init__(name, units)
+    def __init__(self, name, units, beta, skips_missing=False):
+        super().__init__(name, units, skips_missing=skips_missing)
         self.beta = beta
 
     def forward(self, output, target):
@@ -170,6 +187,13 @@ class NegativeBound(ReconstructionLoss):
         n_features = len(self.units.feature_mean)
         change = 0.0 if self.units.has_logits else math.log(self.units.scale)
         return n_features * (loss + change)
+
+
+def average_rows(losses, target, skips_missing):
+    """Return the mean over each row, of the entries that have a target."""
+    if not skips_missing:
+        return losses.mean(dim=-1)
+    return losses.sum(dim=-1) / (~target.isnan()).sum(dim=-1).clamp(min=1)
 
 
 def compute_gaussian_loss(squared_error, log_noise):

@@ -6,7 +6,7 @@ import torch
 from sklearn.utils import gen_batches
 from torch import nn
 
-from ._moments import RunningMoments
+from ._moments import ObservedMoments, RunningMoments
 from ._networks import KeepFirst, decode_by_parts, decode_sizes, make_coders, measure_row_width
 from ._rows import check_finite
 from ._sparse_batch import pad_rows
@@ -38,11 +38,13 @@ class Model(nn.Module):
         Largest number of values per row in any layer's output.
     estimator_name : str
         For error messages.
+    fill : FillMissing or None, default=None
+        Fills missing values before the networks see a row.
     """
 
     returns_linear = False
 
-    def __init__(self, architecture, units, encoder, decoder, row_width, estimator_name):
+    def __init__(self, architecture, units, encoder, decoder, row_width, estimator_name, fill=None):
         super().__init__()
         self.architecture = architecture
         self.units = units
@@ -50,6 +52,7 @@ class Model(nn.Module):
         self.decoder = decoder
         self.row_width = row_width
         self.estimator_name = estimator_name
+        self.fill = fill
 
     def forward(self, u):
         """Map standardised rows (n, n_features) to their reconstruction.
@@ -62,6 +65,14 @@ class Model(nn.Module):
             return self.decoder(self.compute_codes(u))
         codes = self.encoder(u)
         return decode_by_parts(self.decoder, codes) if self.returns_linear else self.decoder(codes)
+
+    def fill_missing(self, u):
+        """Return standardised rows without NaN, if missing values can be filled."""
+        return u if self.fill is None else self.fill(u)
+
+    def make_inputs(self, rows):
+        """Return rows of X as the networks take them: standardised and filled."""
+        return self.fill_missing(self.units.make_inputs(rows))
 
     def compute_codes(self, u):
         """Map standardised rows to codes (n, n_components): the means of distributions."""
@@ -76,7 +87,7 @@ class Model(nn.Module):
         encoder = [layer for layer in self.encoder if not isinstance(layer, KeepFirst)]
         encoder = nn.Sequential(*encoder, KeepFirst(n_components))
         architecture = replace(self.architecture, n_components=n_components)
-        rest = self.units, encoder, self.decoder, self.row_width, self.estimator_name
+        rest = self.units, encoder, self.decoder, self.row_width, self.estimator_name, self.fill
         return Model(architecture, *rest).train(self.training)
 
     def can_train(self):
@@ -97,9 +108,9 @@ class Model(nn.Module):
         With `with_spread` the log-variances of their distributions follow the means. Rows and codes
         are checked to be finite.
         """
-        u = self.units.make_inputs(rows)
+        u = self.make_inputs(rows)
         if not has_finite_sum(u):
-            check_finite(rows, self.estimator_name)
+            check_finite(rows, self.estimator_name, allow_nan=self.fill is not None)
             check_finite(u, self.estimator_name)
         return check_results(
             run_padded(self.encoder if with_spread else self.compute_codes, u), "codes"
@@ -122,12 +133,14 @@ class Model(nn.Module):
     def compute_scores(self, rows, clip=False):
         """Return minus the mean squared error of each reconstructed row, (n,), float64."""
         # the square of a large number can be too large for float32
-        errors = rows - self.reconstruct(rows, clip).double()
-        return -errors.square_().mean(dim=1)
+        errors = (rows - self.reconstruct(rows, clip).double()).square_()
+        if self.fill is None:
+            return -errors.mean(dim=1)
+        return -errors.nanmean(dim=1).nan_to_num(nan=0.0)  # of the entries that are observed
 
     def compute_r2(self, rows, clip=False):
         """Return R² of the reconstruction of `Rows`, weighted by variance."""
-        sums = RunningMoments()
+        sums = RunningMoments() if self.fill is None else ObservedMoments()
         for _, block in self.read_parts(rows):
             sums.add(block, self.reconstruct(block, clip))
         return sums.compute().compute_r2()
@@ -146,7 +159,7 @@ class Model(nn.Module):
         return result
 
 
-def make_model(architecture, units, generator, start, estimator_name):
+def make_model(architecture, units, generator, start, estimator_name, fill=None):
     """Return a new model.
 
     Parameters
@@ -158,9 +171,10 @@ def make_model(architecture, units, generator, start, estimator_name):
     start : LinearStart or None
         Weights of the linear path.
     estimator_name : str
+    fill : FillMissing or None, default=None
     """
     encoder, decoder = make_coders(architecture, units, generator, start)
-    model = Model(architecture, units, encoder, decoder, 0, estimator_name)
+    model = Model(architecture, units, encoder, decoder, 0, estimator_name, fill)
     model.row_width = measure_row_width(model, architecture.n_features, generator)
     return model
 

@@ -1,5 +1,6 @@
 """Mean, variance and range of rows, and the error of their reconstruction, read once."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,8 @@ class Moments:
 
     Attributes
     ----------
-    n_rows : int
+    n_rows : int or tensor of shape (n_features,)
+        By features where entries are missing: only those that are there count.
     mean, variance : tensors of shape (n_features,), float64
     low, high : tensors of shape (n_features,)
         Lowest and highest value, in the dtype of the rows.
@@ -19,7 +21,7 @@ class Moments:
         Sum over the rows of the squared error of their reconstruction; zero where there is none.
     """
 
-    n_rows: int
+    n_rows: int | torch.Tensor
     mean: torch.Tensor
     variance: torch.Tensor
     low: torch.Tensor
@@ -52,13 +54,13 @@ class Moments:
 
         It is nan for fewer than two rows. Constant features do not count, unless all are.
         """
-        if self.n_rows < 2:
+        if torch.as_tensor(self.n_rows).max() < 2:
             return float("nan")
         # the variance of numbers that differ by very little is zero in float64
         varies = (self.high > self.low) & (self.variance > 0)
         if not varies.any():
             return float((self.error == 0).double().mean())
-        spread = self.n_rows * self.variance[varies].sum()
+        spread = (self.n_rows * self.variance)[varies].sum()
         return float(1 - self.error[varies].sum() / spread)
 
 
@@ -98,3 +100,36 @@ class RunningMoments:
         variance = (self.squares / self.n_rows - offset**2).clamp_(min=0)
         found = self.shift + offset, variance, self.low, self.high, self.error
         return Moments(self.n_rows, *(values.cpu() for values in found))
+
+
+class ObservedMoments(RunningMoments):
+    """Sums of the entries that are not NaN."""
+
+    def add(self, rows, restored=None):
+        """Add rows of shape (n, n_features) and, if there is one, their reconstruction."""
+        rows = rows.double()
+        is_missing = rows.isnan()
+        if not isinstance(self.n_rows, torch.Tensor):
+            self.shift = rows.nanmean(dim=0).nan_to_num(nan=0.0)
+            self.n_rows, self.total, self.squares, self.error = self.shift.new_zeros(
+                4, *self.shift.shape
+            )
+            self.low = torch.full_like(self.shift, math.inf)
+            self.high = -self.low
+        self.low = torch.minimum(self.low, rows.masked_fill(is_missing, math.inf).amin(dim=0))
+        self.high = torch.maximum(self.high, rows.masked_fill(is_missing, -math.inf).amax(dim=0))
+        centred = (rows - self.shift).masked_fill(is_missing, 0.0)
+        self.total += centred.sum(dim=0)
+        self.squares += centred.square_().sum(dim=0)
+        if restored is not None:
+            errors = rows - restored.double()
+            self.error += errors.masked_fill(is_missing, 0.0).square_().sum(dim=0)
+        self.n_rows += (~is_missing).sum(dim=0)
+
+    def compute(self):
+        """Return the `Moments` of all entries so far, on the CPU."""
+        counts = self.n_rows.clamp(min=1)
+        offset = self.total / counts
+        variance = (self.squares / counts - offset**2).clamp_(min=0)
+        found = self.n_rows, self.shift + offset, variance, self.low, self.high, self.error
+        return Moments(*(values.cpu() for values in found))

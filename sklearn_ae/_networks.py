@@ -105,6 +105,8 @@ class Architecture:
         The sizes of an ordered code for which a last layer of the decoder may be solved.
     is_variational : bool, default=False
         Whether the encoder returns a distribution of the code.
+    n_fill_factors : int, default=0
+        Factors of the Gaussian by which missing values are filled; 0 if there are none.
     """
 
     n_features: int
@@ -122,6 +124,7 @@ class Architecture:
     multiplies_sparsely: bool
     solved_sizes: Sequence = ()
     is_variational: bool = False
+    n_fill_factors: int = 0
 
     @property
     def code_width(self):

@@ -57,7 +57,8 @@ def measure_sizes(net, trial, sizes):
     trial.network.eval()
     parts = []
     for batch in batches:
-        outputs = trial.network.reconstruct_sizes(batch.targets, sizes)
+        inputs = net.module_.fill_missing(batch.targets)
+        outputs = trial.network.reconstruct_sizes(inputs, sizes)
         parts.append(torch.stack([loss(output, batch.targets) for output in outputs]))
     rows = torch.cat(parts, dim=-1).double().cpu().numpy()
     errors = [batches.arrange(row).sum() for row in rows]

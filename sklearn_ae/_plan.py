@@ -26,6 +26,8 @@ from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
 from ._units import Units
 from .corruption import _check_corruption
 
+HIDDEN_RATE = 0.1  # of the entries, to train an imputer where none is missing
+
 MAX_FEATURES_FOR_FOLDS = 1_000  # several networks of more would take too long
 
 # From this code size on, a second hidden layer still lowers the reconstruction error, but
@@ -221,6 +223,10 @@ class Plan:
     corruption : tuple (corruption, level, range) or None
     beta : float or None
         Weight of the divergence of a variational autoencoder; None for other autoencoders.
+    missing_rate : float
+        Share of the entries of X that are missing.
+    scores_hidden : bool
+        Whether the loss counts only entries that were hidden from the network.
     and the parameters of the estimators of the same names
     """
 
@@ -262,8 +268,10 @@ class Plan:
     net_params: dict | None
     corruption: tuple | None
     beta: float | None = None
+    missing_rate: float = 0.0
+    scores_hidden: bool = False
 
-    def make_architecture(self, n_components, linear_path, multiplies_sparsely):
+    def make_architecture(self, n_components, linear_path, multiplies_sparsely, n_fill_factors=0):
         """Return the architecture for a code size that is known by now.
 
         Parameters
@@ -271,6 +279,7 @@ class Plan:
         n_components : int
         linear_path : LinearPath or None
         multiplies_sparsely : bool
+        n_fill_factors : int, default=0
         """
         widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
         return Architecture(
@@ -289,6 +298,7 @@ class Plan:
             multiplies_sparsely=multiplies_sparsely,
             solved_sizes=self.list_solved_sizes(n_components, max(widths, default=0)),
             is_variational=self.beta is not None,
+            n_fill_factors=n_fill_factors,
         )
 
     def list_solved_sizes(self, n_components, n_hidden):
@@ -300,6 +310,13 @@ class Plan:
         if n_components * self.n_samples <= MAX_SOLVED_ROWS:
             sizes = [*range(1, n_components + 1)]
         return sizes if len(sizes) * n_hidden * self.n_features <= MAX_SOLVED_WEIGHTS else []
+
+    def note_missing(self, moments):
+        """Return this plan with the share of missing entries of rows of some `Moments`."""
+        if isinstance(moments.n_rows, int):
+            return replace(self, missing_rate=HIDDEN_RATE if self.scores_hidden else 0.0)
+        share = float(moments.n_rows.mean()) / self.n_samples
+        return replace(self, missing_rate=1 - share)
 
     def make_units(self, moments, dtype):
         """Return the units for rows of some `Moments`, read in a dtype of torch."""
@@ -432,6 +449,7 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
         device=device,
         corruption=resolve_corruption(p),
         beta=getattr(p, "beta", None),
+        scores_hidden=getattr(p, "scores_hidden", False),
     )
 
 

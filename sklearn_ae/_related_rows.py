@@ -101,7 +101,15 @@ def read_few(rows):
     """Return evenly spaced rows, at most `MAX_ROWS_FOR_DISTANCES`, as a float64 array."""
     n_fit = max(MIN_ROWS, min(MAX_ROWS_FOR_DISTANCES, MAX_ENTRIES // rows.shape[1]))
     index = torch.arange(0, len(rows), -(-len(rows) // n_fit))
-    return rows.read(index.to(rows.home)).double().cpu().numpy()
+    return fill_means(rows.read(index.to(rows.home)).double().cpu().numpy())
+
+
+def fill_means(rows):
+    """Return rows whose missing values have the means of their columns."""
+    if not np.isnan(rows).any():
+        return rows
+    counts = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+    return np.where(np.isnan(rows), np.nansum(rows, axis=0) / counts, rows)
 
 
 def read_sample(rows):
@@ -116,7 +124,7 @@ def read_sample(rows):
     n_sample = min(MAX_ROWS, n_fit, n_rows - 1)
     positions = np.linspace(0, n_rows - 2, n_sample).astype(np.int64)
     first, following = (
-        rows.read(torch.from_numpy(index).to(rows.home)).double().cpu().numpy()
+        fill_means(rows.read(torch.from_numpy(index).to(rows.home)).double().cpu().numpy())
         for index in (positions, positions + 1)
     )
     return *standardize_columns(first, following), positions

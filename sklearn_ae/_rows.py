@@ -6,6 +6,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sklearn.utils.validation import assert_all_finite, validate_data
 
 from ._compat import get_namespace, get_namespace_and_device, move_to
 from ._mapped_file import MappedFile, can_read_file, find_memory_map
-from ._moments import Moments, RunningMoments
+from ._moments import Moments, ObservedMoments, RunningMoments
 from ._sparse_batch import MAX_DENSITY, SparseBatch
 
 # Entries of the largest array that is made of a part of a table.
@@ -133,6 +134,8 @@ def read_held_out(estimator, X_val, plan, ranks):
         rows = make_rows(X_val, plan.device, type(estimator).__name__)
         ranks.check_same("the same X_val", rows.compute_fingerprint)
         moments = ranks.agree_on(rows.compute_moments)
+        if not isinstance(moments.n_rows, int) and not plan.missing_rate:
+            raise ValueError("It has missing values, and X has none.")
         plan.check_range(float(moments.low.min()), float(moments.high.max()))
     except ValueError as error:
         raise ValueError(f"X_val must have rows like those of X. {error}") from error
@@ -294,8 +297,33 @@ class Rows(ABC):
             block = self.read(part)
             sums.add(block)
             if not sums.is_finite():
-                check_finite(block, self.estimator_name)
+                check_finite(block, self.estimator_name, allow_nan=True)
+                if block.isnan().any():
+                    return self.compute_observed_moments()
         return sums.compute()
+
+    def compute_observed_moments(self):
+        """Return the `Moments` of the entries that are not NaN.
+
+        Raises
+        ------
+        ValueError
+            If a number is infinite, or if a feature has no value at all.
+        """
+        sums = ObservedMoments()
+        for part in self.cut_parts():
+            block = self.read(part)
+            check_finite(block, self.estimator_name, allow_nan=True)
+            sums.add(block)
+        moments = sums.compute()
+        empty = (moments.n_rows == 0).nonzero().flatten().tolist()
+        if empty:
+            raise ValueError(
+                f"X has no value at all in column {', '.join(map(str, empty))}. Leave out columns "
+                "in which every entry is missing."
+            )
+        dtype = self.dtype
+        return replace(moments, low=moments.low.to(dtype), high=moments.high.to(dtype))
 
 
 class TensorRows(Rows):
@@ -378,7 +406,10 @@ class SparseRows(Rows):
 
     def compute_moments(self):
         """Return the `Moments` of all rows, from the stored entries."""
-        check_finite(self.X.data, self.estimator_name)
+        check_finite(self.X.data, self.estimator_name, allow_nan=True)
+        if np.isnan(self.X.data).any():
+            self.multiply_best_as_sparse = False
+            return self.compute_observed_moments()
         n_rows, n_features = self.shape
         n_part_rows = max(1, n_rows * PART_ENTRIES // max(self.X.nnz, 1))
         mean, variance, n_seen = np.zeros(n_features), np.zeros(n_features), 0
@@ -402,7 +433,7 @@ def raise_overflow_as_value_error():
         raise ValueError(f"X has a number that is too large for a float ({error}).") from error
 
 
-def check_finite(values, estimator_name):
+def check_finite(values, estimator_name, allow_nan=False):
     """Raise scikit-learn's error about X if an array or tensor is not finite.
 
     Also under `assume_finite`, which saves scikit-learn a pass over X. Here it would save none,
@@ -411,7 +442,8 @@ def check_finite(values, estimator_name):
     values = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
     # infinities of both signs may be in one sum
     with np.errstate(invalid="ignore"), config_context(assume_finite=False):
-        assert_all_finite(values, input_name="X", estimator_name=estimator_name)
+        options = {"input_name": "X", "estimator_name": estimator_name}
+        assert_all_finite(values, allow_nan=allow_nan, **options)
 
 
 def convert_to_dense(rows):

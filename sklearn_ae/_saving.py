@@ -17,6 +17,7 @@ from skorch.history import History
 
 from ._callbacks import SavedObject, strip_training_state
 from ._isolation import isolate_torch
+from ._missing import FillMissing
 from ._model import OUT_OF_MEMORY, Model, is_out_of_memory
 from ._networks import Architecture, LinearPath, make_coders
 from ._plan import Plan, resolve_device
@@ -104,7 +105,9 @@ def unpack_model(packed):
     units = Units(**convert_to_tensors(packed["units"]))
     encoder, decoder = make_coders(architecture, units)
     rest = packed["row_width"], packed["estimator_name"]
-    model = Model(architecture, units, encoder, decoder, *rest)
+    n_factors = architecture.n_fill_factors
+    fill = FillMissing(architecture.n_features, n_factors) if n_factors else None
+    model = Model(architecture, units, encoder, decoder, *rest, fill)
     try:
         model.load_state_dict(convert_to_tensors(packed["weights"], copy=False))
     except RuntimeError as error:

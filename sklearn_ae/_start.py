@@ -21,11 +21,12 @@ from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ._correction import spread_hidden_units
+from ._missing import MAX_ROWS as MAX_ROWS_TO_FILL
+from ._missing import fit_fill, make_corruption
 from ._model import make_model
 from ._networks import LinearPath, set_start
 from ._random import draw_generator
 from ._rows import PART_ENTRIES, SparseRows, convert_to_tensor
-from .corruption import _make_plan_corruption
 
 MAX_ROWS = 100_000  # for the start, drawn at random where X has more
 MAX_ENTRIES = 2**26  # of dense rows that are in memory at once
@@ -127,11 +128,14 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
         If X is out of the range of float32, or if the networks have nothing to train.
     """
     units.check_range(math.prod(rows.shape), plan.has_linear_path)
-    n_components, start, path = plan.n_components, None, None
+    n_components, start, path, fill = plan.n_components, None, None, None
+    if plan.missing_rate:
+        sample = Sample(rows, units, seed)
+        fill = ranks.agree_on(lambda: fit_fill(sample.read_array(MAX_ROWS_TO_FILL))).to(rows.device)
     if plan.has_linear_path or n_components < 1:
-        corrupt = make_array_corruption(plan, units, random_state)
-        compute = partial(compute_start, rows, units, random_state=seed, corrupt=corrupt)
-        compute = partial(compute, beta=plan.beta)
+        corrupt = make_array_corruption(plan, units, random_state, fill)
+        how = {"random_state": seed, "corrupt": corrupt, "beta": plan.beta, "fill": fill}
+        compute = partial(compute_start, rows, units, **how)
         start, drawn = ranks.agree_on(
             lambda: (compute_enough(compute, plan, min(rows.shape)), random_state)
         )
@@ -140,9 +144,11 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     if plan.has_linear_path:
         path = LinearPath(start.code_rms, start.bias is not None, start.decoder_bias is not None)
     is_sparse = rows.multiply_best_as_sparse and units.is_near_zero() and plan.encoder is None
-    architecture = plan.make_architecture(int(n_components), path, is_sparse)
+    n_factors = 0 if fill is None else fill.factors.shape[1]
+    architecture = plan.make_architecture(int(n_components), path, is_sparse, n_factors)
     start = start if plan.has_linear_path else None
-    model = make_model(architecture, units, draw_generator(random_state), start, estimator_name)
+    generator = draw_generator(random_state)
+    model = make_model(architecture, units, generator, start, estimator_name, fill)
     if plan.has_correction:
         spread_hidden_units(model, random_state)
     if plan.max_epochs and not model.can_train():
@@ -189,26 +195,28 @@ def start_folds(model, rows, plan, seed, random_state, members):
         return models, offsets
     u = model.units.standardize(rows.read(slice(0, len(rows)))).cpu()
     for fold, offset, index in zip(models, offsets, members, strict=True):
-        mean = u[index].mean(dim=0, dtype=torch.float64)
+        mean = u[index].double().nanmean(dim=0).nan_to_num(nan=0.0)
         offset.copy_(mean)
         if plan.has_linear_path:
             units = model.units.move_origin(mean)
-            corrupt = make_array_corruption(plan, units, random_state)
-            n_components = model.architecture.n_components
-            start = compute_start(rows, units, n_components, seed, corrupt, index, plan.beta)
+            corrupt = make_array_corruption(plan, units, random_state, model.fill)
+            how = {"corrupt": corrupt, "index": index, "beta": plan.beta, "fill": model.fill}
+            start = compute_start(rows, units, model.architecture.n_components, seed, **how)
             set_start(fold.encoder, fold.decoder, start)
     return models, offsets
 
 
-def make_array_corruption(plan, units, random_state):
+def make_array_corruption(plan, units, random_state, fill=None):
     """Return a function that corrupts an array of standardised rows by a plan, or None."""
-    corruption = _make_plan_corruption(plan, units)
+    corruption = make_corruption(plan, units, fill)
     if corruption is None:
         return None
     return partial(corrupt_array, corruption, draw_generator(random_state, plan.device))
 
 
-def compute_start(rows, units, n_components, random_state, corrupt=None, index=None, beta=None):
+def compute_start(
+    rows, units, n_components, random_state, corrupt=None, index=None, beta=None, fill=None
+):
     """Return the best linear autoencoder of the rows of a table.
 
     Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
@@ -234,6 +242,8 @@ def compute_start(rows, units, n_components, random_state, corrupt=None, index=N
     beta : float, default=None
         Weight of the divergence of a variational autoencoder: the start is then probabilistic
         PCA. None for other autoencoders.
+    fill : FillMissing, default=None
+        Of rows with missing values.
 
     Returns
     -------
@@ -244,7 +254,7 @@ def compute_start(rows, units, n_components, random_state, corrupt=None, index=N
     .. [1] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
        Multivariate Analysis 5, 1975.
     """
-    sample = Sample(rows, units, random_state, index)
+    sample = Sample(rows, units, random_state, index, fill)
     if beta is not None:
         return compute_probabilistic_start(sample, n_components, random_state, beta)
     restoration = None
@@ -296,7 +306,7 @@ def compute_probabilistic_start(sample, n_components, random_state, beta):
         return make_bernoulli_start(sample, components, variance, n_codes)
     total = sample.compute_variance()
     left = max(0.0, total - variance.sum())
-    if left < CANCELLATION * total and not sample.is_sparse:
+    if left < CANCELLATION * total and not sample.is_sparse and sample.fill is None:
         pca = PCA(svd_solver="full", copy=False).fit(sample.read_array())
         n_found, variances = len(components), pca.explained_variance_
         components, variance = pca.components_[:n_found], variances[:n_found]
@@ -376,10 +386,13 @@ class Sample:
     random_state : int or RandomState
     index : ndarray of int, default=None
         None for all rows.
+    fill : FillMissing, default=None
+        Fills missing values in the rows that are read.
     """
 
-    def __init__(self, rows, units, random_state, index=None):
+    def __init__(self, rows, units, random_state, index=None, fill=None):
         self.rows = rows
+        self.fill = fill
         self.units = units
         self.is_sparse = isinstance(rows, SparseRows)
         self.index = np.arange(len(rows)) if index is None else index
@@ -394,6 +407,8 @@ class Sample:
         A sparse table is never made dense if the number of components is given.
         """
         n_samples, n_features = self.shape
+        if self.fill is not None:
+            return compute_eigenvectors(self.compute_filled_covariance(), n_components)
         if self.is_sparse and (n_components >= 1 or self.has_sparse_share()):
             return compute_sparse_components(
                 self.read_sparse(), self.units, n_components, random_state
@@ -407,7 +422,7 @@ class Sample:
 
     def compute_variance(self):
         """Return the sum of the variances of the standardised features."""
-        if self.is_sparse:
+        if self.is_sparse and self.fill is None:
             _, variance = mean_variance_axis(self.read_sparse().astype(np.float64), axis=0)
             variance = self.units.standardize_length(self.units.standardize_length(variance))
             return float(variance.sum()) * self.shape[0] / (self.shape[0] - 1)
@@ -429,6 +444,15 @@ class Sample:
         """Return the rows of a sparse table, not standardised; all rows without a copy."""
         X = self.rows.X
         return X if len(self.index) == len(self.rows) else X[self.index]
+
+    def compute_filled_covariance(self):
+        """Return the covariance of rows with missing values: that by which all rows are filled.
+
+        Of some rows only it is that of these rows, filled.
+        """
+        if len(self.index) == len(self.rows):
+            return self.fill.compute_covariance()
+        return self.compute_covariance()
 
     def compute_covariance(self):
         """Return the covariance of the features, computed in constant memory."""
@@ -468,7 +492,8 @@ class Sample:
         """Yield the rows at an index, standardised in their dtype, part by part."""
         n_rows = max(1, PART_ENTRIES // self.shape[1])
         for part in torch.from_numpy(index).to(self.rows.home).split(n_rows):
-            yield self.units.standardize(self.rows.read(part))
+            u = self.units.standardize(self.rows.read(part))
+            yield u if self.fill is None else self.fill(u)
 
 
 def compute_eigenvectors(covariance, n_components):

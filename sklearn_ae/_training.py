@@ -102,7 +102,7 @@ def change_net(net, plan, corruption, options):
 def list_loss_options(plan, units):
     """Return the arguments of the loss of a plan."""
     own = {"clips": plan.clip} if plan.beta is None else {"beta": plan.beta}
-    return {"name": plan.loss, "units": units, **own}
+    return {"name": plan.loss, "units": units, "skips_missing": plan.missing_rate > 0, **own}
 
 
 class EpochTasks(Callback):
@@ -481,7 +481,7 @@ class AutoencoderNet(NeuralNet):
         units, has_gradient = self.module_.units, torch.is_grad_enabled()
         with isolate_torch(), torch.set_grad_enabled(has_gradient):
             rows = torch.as_tensor(x).to(self.device)
-            output = self.module_(units.make_inputs(rows))
+            output = self.module_(self.module_.make_inputs(rows))
             return units.restore(output.clone())  # `restore` works in place
 
     def forward_iter(self, X, training=False, device="cpu"):

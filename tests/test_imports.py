@@ -19,14 +19,14 @@ LEVELS = {
         {"_batches", "_evidence", "_mapped_file", "_sparse_batch"},
         {"_correction", "_rows", "_units"},
         {"_judging", "_networks", "corruption"},
-        {"_folds", "_ordering"},
+        {"_folds", "_missing", "_ordering"},
         {"_model", "_training"},
         {"_plan", "_start"},
         {"_saving"},
         {"_inference", "_likelihood"},
         {"_base"},
         {"_autoencoder", "_denoising", "_variational", "export"},
-        {"metrics"},
+        {"_imputer", "metrics"},
         {"dask", "inspection"},
         {"__init__"},
     ],
@@ -186,6 +186,7 @@ def test_mutated_modules_and_their_tests_exist():
 
 def test_public_names():
     assert sklearn_ae.__all__ == [
+        "AutoencoderImputer",
         "AutoencoderTransformer",
         "DenoisingAutoencoder",
         "VariationalAutoencoder",

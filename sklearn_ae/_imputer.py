@@ -1,0 +1,317 @@
+"""The imputer: an autoencoder that is trained on hidden entries only."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.impute import MissingIndicator
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._autoencoder import AutoencoderTransformer
+from ._compat import check_feature_names_in, fit_context
+from ._plan import CONSTRAINTS
+
+NETWORK_PARAMETERS = (
+    *("hidden_layer_sizes", "activation", "optimizer", "learning_rate", "schedule"),
+    *("weight_decay", "batch_size", "max_epochs", "early_stopping", "validation_fraction"),
+    *("n_iter_no_change", "tol", "clip", "device", "random_state", "verbose"),
+)
+
+
+class HiddenEntriesAutoencoder(AutoencoderTransformer):
+    """An autoencoder whose loss counts the entries that were hidden from it, and no others."""
+
+    _fixed_params = {"scores_hidden": True}
+
+
+class AutoencoderImputer(TransformerMixin, BaseEstimator):
+    """Imputation by an autoencoder that starts at the conditional mean.
+
+    A missing entry is at first filled with its mean given the observed entries of its row, under a
+    Gaussian whose mean and covariance expectation maximisation finds [1]_: the best linear
+    imputation. An autoencoder with a code of full size then corrects these values. It is trained on
+    rows of which further entries are hidden, as many as are missing, and is kept only if it is
+    clearly better on hidden entries of rows that are new to it.
+
+    Parameters
+    ----------
+    missing_values : int, float or np.nan, default=np.nan
+        The placeholder of missing values. NaN of data frames are missing in any case.
+
+    hidden_layer_sizes : array-like of int, int or "auto", default="auto"
+        As in `AutoencoderTransformer`, as are the parameters that are not described here.
+
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
+        Activation of the hidden layers.
+
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
+        Optimizer.
+
+    learning_rate : float, default=0.001
+        Learning rate at the peak of the schedule.
+
+    schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        Learning rate schedule.
+
+    weight_decay : float or "auto", default="auto"
+        L2 penalty of the optimizer.
+
+    batch_size : int or "auto", default="auto"
+        Rows per training step, at most.
+
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows. 0 keeps the conditional means.
+
+    early_stopping : bool, default=True
+        Whether rows that are new to the network decide. Without it the network is always used.
+
+    validation_fraction : float or "auto", default="auto"
+        Share of the rows to hold out.
+
+    n_iter_no_change : int, default=30
+        Stop after this many epochs without an improvement of at least `tol`.
+
+    tol : float, default=0.0001
+        Smallest decrease that counts as an improvement.
+
+    clip : bool, default=False
+        Clip imputed values to the range of their feature in `fit`.
+
+    add_indicator : bool, default=False
+        Append the columns of a :class:`~sklearn.impute.MissingIndicator` to the output.
+
+    keep_empty_features : bool, default=False
+        Whether to keep features that are missing in all rows of `fit`, filled with 0.
+
+    device : str or torch.device, default="auto"
+        Torch device.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the hidden entries, the held-out rows, their order and the initial weights.
+
+    verbose : {0, 1, 2}, default=0
+        1: a progress bar over the epochs. 2: one line per epoch.
+
+    Attributes
+    ----------
+    autoencoder_ : AutoencoderTransformer or None
+        The fitted autoencoder of the features that are not empty; None if all are.
+
+    indicator_ : MissingIndicator or None
+        None if `add_indicator` is False.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features. Defined only if all feature names of X are strings.
+
+    See Also
+    --------
+    sklearn.impute.KNNImputer : By the mean of the nearest neighbours.
+    sklearn.impute.IterativeImputer : By a regression of each feature on the others, in turn.
+
+    Notes
+    -----
+    Imputed values are conditional means: they vary less than the values that are missing. There is
+    no `sample_posterior` as in `IterativeImputer`, and so no multiple imputation.
+
+    References
+    ----------
+    .. [1] Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM
+       algorithm", Journal of the Royal Statistical Society B 39, 1977.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_ae import AutoencoderImputer
+    >>> X = load_iris().data
+    >>> X_missing = X.copy()
+    >>> X_missing[::5, 2] = np.nan
+    >>> X_filled = AutoencoderImputer(random_state=0).fit_transform(X_missing)
+    >>> bool(np.abs(X_filled - X).max() < 1.2)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **{name: CONSTRAINTS[name] for name in NETWORK_PARAMETERS},
+        "missing_values": [Real],  # NaN, too
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        missing_values=np.nan,
+        hidden_layer_sizes="auto",
+        activation="silu",
+        optimizer="adam",
+        learning_rate=0.001,
+        schedule="one_cycle",
+        weight_decay="auto",
+        batch_size="auto",
+        max_epochs="auto",
+        early_stopping=True,
+        validation_fraction="auto",
+        n_iter_no_change=30,
+        tol=1e-4,
+        clip=False,
+        add_indicator=False,
+        keep_empty_features=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.missing_values = missing_values
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.clip = clip
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Fit the imputer to X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows.
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+
+        Returns
+        -------
+        self : object
+            The fitted imputer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its range, or if X has infinite numbers.
+        """
+        X = self._mark_missing(X, reset=True)
+        is_empty = np.isnan(X).all(axis=0)
+        indicator = None
+        if self.add_indicator:
+            indicator = MissingIndicator(error_on_new=False).fit(X)
+        autoencoder = None
+        if not is_empty.all():
+            params = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
+            n_components = int((~is_empty).sum())
+            autoencoder = HiddenEntriesAutoencoder(n_components, init="linear", **params)
+            autoencoder.fit(X[:, ~is_empty])
+        self.indicator_, self.autoencoder_, self._is_empty = indicator, autoencoder, is_empty
+        return self
+
+    def transform(self, X):
+        """Fill the missing entries of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features_out)
+            X, as float32 if it is, else float64. Entries that are not missing are as they were.
+            Features that were empty in `fit` are left out, unless `keep_empty_features` is True.
+        """
+        check_is_fitted(self)
+        X = self._mark_missing(X, reset=False)
+        is_missing, known = np.isnan(X), ~self._is_empty
+        filled = np.where(self._is_empty & is_missing, 0, X)
+        if is_missing[:, known].any():
+            restored = np.asarray(self.autoencoder_.reconstruct(X[:, known]))
+            filled[:, known] = np.where(is_missing[:, known], restored, X[:, known])
+        if not self.keep_empty_features:
+            filled = filled[:, known]
+        filled = filled.astype(X.dtype, copy=False)
+        if self.indicator_ is None:
+            return filled
+        return np.hstack([filled, self.indicator_.transform(X).astype(X.dtype)])
+
+    def inverse_transform(self, X):
+        """Put the missing values back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            As `transform` returns it.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            With `missing_values` where the indicator says so, and in features left out.
+
+        Raises
+        ------
+        ValueError
+            If `add_indicator` is False, so that nothing says what was missing.
+        """
+        check_is_fitted(self)
+        if self.indicator_ is None:
+            raise ValueError(
+                "inverse_transform works only if the imputer is fitted with add_indicator=True, "
+                "whose columns say which entries were missing."
+            )
+        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        kept = np.full(self.n_features_in_, True) if self.keep_empty_features else ~self._is_empty
+        n_expected = int(kept.sum()) + len(self.indicator_.features_)
+        if X.shape[1] != n_expected:
+            raise ValueError(f"X has {X.shape[1]} features, but {n_expected} are expected.")
+        original = np.full((len(X), self.n_features_in_), self.missing_values, dtype=X.dtype)
+        original[:, kept] = X[:, : kept.sum()]
+        marks = np.zeros(original.shape, dtype=bool)
+        marks[:, self.indicator_.features_] = X[:, kept.sum() :].astype(bool)
+        original[marks] = self.missing_values
+        return original
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the features; None for those in `fit`.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        names = check_feature_names_in(self, input_features)
+        kept = names if self.keep_empty_features else names[~self._is_empty]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
+
+    def _mark_missing(self, X, reset):
+        """Return X as an array of floats with NaN where it is missing."""
+        options = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+        X = validate_data(self, X, reset=reset, copy=True, **options)
+        if not np.isnan(self.missing_values):
+            X[self.missing_values == X] = np.nan
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
