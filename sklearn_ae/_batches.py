@@ -156,7 +156,7 @@ class Batches:
         """Return a copy of rows, (..., n, n_features), of which all but the first are corrupted."""
         clean, rest = rows.tensor_split([rows.shape[-2] // CLEAN_ROWS], dim=-2)
         corrupted = self.corruption(rest.reshape(-1, rest.shape[-1]), self.noise)
-        fill = getattr(self.corruption, "fill", None)  # of missing values
+        fill = getattr(self.corruption, "fill_missing", None)
         clean = clean if fill is None else fill(clean)
         return torch.cat([clean, corrupted.view(rest.shape)], dim=-2)
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._autoencoder import AutoencoderTransformer
@@ -17,6 +18,13 @@ NETWORK_PARAMETERS = (
     *("weight_decay", "batch_size", "max_epochs", "early_stopping", "validation_fraction"),
     *("n_iter_no_change", "tol", "clip", "device", "random_state", "verbose"),
 )
+
+
+def has_indicator(imputer):
+    """Tell whether an imputer says which entries were missing, or raise an AttributeError."""
+    if not imputer.add_indicator:
+        raise AttributeError("inverse_transform needs add_indicator=True.")
+    return True
 
 
 class HiddenEntriesAutoencoder(AutoencoderTransformer):
@@ -48,7 +56,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
         Optimizer.
 
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.004
         Learning rate at the peak of the schedule.
 
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
@@ -149,7 +157,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         hidden_layer_sizes="auto",
         activation="silu",
         optimizer="adam",
-        learning_rate=0.001,
+        learning_rate=0.004,
         schedule="one_cycle",
         weight_decay="auto",
         batch_size="auto",
@@ -247,6 +255,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             return filled
         return np.hstack([filled, self.indicator_.transform(X).astype(X.dtype)])
 
+    @available_if(has_indicator)
     def inverse_transform(self, X):
         """Put the missing values back.
 
@@ -262,15 +271,10 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        AttributeError
             If `add_indicator` is False, so that nothing says what was missing.
         """
         check_is_fitted(self)
-        if self.indicator_ is None:
-            raise ValueError(
-                "inverse_transform works only if the imputer is fitted with add_indicator=True, "
-                "whose columns say which entries were missing."
-            )
         X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
         kept = np.full(self.n_features_in_, True) if self.keep_empty_features else ~self._is_empty
         n_expected = int(kept.sum()) + len(self.indicator_.features_)

@@ -119,8 +119,9 @@ def solve_after_training(net, trial, kept):
 
 
 def list_training_rows(net, trial):
-    """Return batches of training rows, without corruption, to measure a network by."""
+    """Return batches of training rows to measure a network by, corrupted by nothing but holes."""
     training = trial.batches
     index = training.index[:: -(-len(training.index) // MAX_ROWS)].cpu()
-    how = net.batch_size, training.generator, None, training.ranks
+    corruption = training.corruption if hasattr(training.corruption, "fill_missing") else None
+    how = net.batch_size, training.generator, corruption, training.ranks
     return FixedBatches(Subset(training.rows, index), *how)

@@ -149,6 +149,7 @@ class Likelihood:
         # float32 has too few digits for rows that nearly lie in a plane
         self.dtype = torch.float32 if model.units.has_logits else torch.float64
         self.model = copy.deepcopy(model).to(self.dtype)
+        self.model.fill = model.fill  # which computes in float64
         self.n_samples = n_importance_samples
         n_draws = max(1, MIN_DRAWS // n_importance_samples) * n_importance_samples
         draws = draw_codes(n_draws, model.architecture.n_components)

@@ -96,7 +96,7 @@ class HideAndFill:
     """
 
     def __init__(self, fill, rate, corruption=None, scores_hidden=False):
-        self.fill = fill
+        self.fill_missing = fill
         self.scores_hidden = scores_hidden
         self.rate = rate
         self.corruption = corruption
@@ -104,7 +104,7 @@ class HideAndFill:
     def __call__(self, batch, generator):
         """Return a copy of standardised rows (n, n_features) without NaN."""
         draws = torch.rand(batch.shape, generator=generator, device=batch.device)
-        filled = self.fill(batch.masked_fill(draws < self.rate, math.nan))
+        filled = self.fill_missing(batch.masked_fill(draws < self.rate, math.nan))
         return filled if self.corruption is None else self.corruption(filled, generator)
 
 

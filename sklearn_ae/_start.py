@@ -133,7 +133,7 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
         sample = Sample(rows, units, seed)
         fill = ranks.agree_on(lambda: fit_fill(sample.read_array(MAX_ROWS_TO_FILL))).to(rows.device)
     if plan.has_linear_path or n_components < 1:
-        corrupt = make_array_corruption(plan, units, random_state, fill)
+        corrupt = make_start_corruption(plan, units, random_state, fill)
         how = {"random_state": seed, "corrupt": corrupt, "beta": plan.beta, "fill": fill}
         compute = partial(compute_start, rows, units, **how)
         start, drawn = ranks.agree_on(
@@ -199,11 +199,18 @@ def start_folds(model, rows, plan, seed, random_state, members):
         offset.copy_(mean)
         if plan.has_linear_path:
             units = model.units.move_origin(mean)
-            corrupt = make_array_corruption(plan, units, random_state, model.fill)
+            corrupt = make_start_corruption(plan, units, random_state, model.fill)
             how = {"corrupt": corrupt, "index": index, "beta": plan.beta, "fill": model.fill}
             start = compute_start(rows, units, model.architecture.n_components, seed, **how)
             set_start(fold.encoder, fold.decoder, start)
     return models, offsets
+
+
+def make_start_corruption(plan, units, random_state, fill):
+    """Return a function that corrupts an array for the start, or None where the start is PCA."""
+    if plan.corruption is None:
+        return None
+    return make_array_corruption(plan, units, random_state, fill)
 
 
 def make_array_corruption(plan, units, random_state, fill=None):

@@ -430,7 +430,7 @@ def test_unknown_net_param(X):
 @pytest.mark.parametrize(
     ("bad_X", "message"),
     [
-        ([[1.0, np.nan], [0, 1], [1, 1]], "Input X contains NaN"),
+        ([[1.0, np.nan], [0, np.nan], [1, np.nan]], "no value at all in column 1"),
         ([[1.0, np.inf], [0, 1], [1, 1]], "Input X contains infinity"),
         ([["a", "b"], ["c", "d"]], "could not convert string to float"),
         (np.empty((0, 3)), r"Found array with 0 sample\(s\)"),

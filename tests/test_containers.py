@@ -19,6 +19,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
@@ -480,7 +481,7 @@ def to_plain(X):
     """Return the numbers of a container that PCA takes, as scikit-learn reads them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        X = check_array(X, accept_sparse="csr", dtype=float)
+        X = check_array(X, accept_sparse="csr", dtype=float, ensure_all_finite="allow-nan")
     return X.toarray() if sparse.issparse(X) else X
 
 
@@ -506,6 +507,10 @@ def compare_with_pca(make, estimator):
     pca = PCA(1)
     for method in ("fit_transform", "transform"):
         expected, found = (call(getattr(e, method), make()) for e in (pca, estimator))
+        if "NaN" in str(expected[0]):  # which PCA refuses, but not the autoencoder
+            codes = clone(estimator).fit_transform(to_plain(make()))
+            assert_allclose(to_numpy(found[0]), codes, rtol=1e-3, atol=1e-3 * np.abs(codes).max())
+            return
         assert_same_outcome(estimator, found, pca, expected)
         if isinstance(expected[0], Exception):
             return
