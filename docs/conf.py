@@ -94,6 +94,7 @@ EXAMPLES = [
     "plot_sharpen.py",
     "plot_sample_digits.py",
     "plot_likelihood.py",
+    "plot_imputation.py",
 ]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -54,7 +54,7 @@ class Moments:
 
         It is nan for fewer than two rows. Constant features do not count, unless all are.
         """
-        if torch.as_tensor(self.n_rows).max() < 2:
+        if isinstance(self.n_rows, int) and self.n_rows < 2:
             return float("nan")
         # the variance of numbers that differ by very little is zero in float64
         varies = (self.high > self.low) & (self.variance > 0)

@@ -314,7 +314,7 @@ class Plan:
     def note_missing(self, moments):
         """Return this plan with the share of missing entries of rows of some `Moments`."""
         if isinstance(moments.n_rows, int):
-            return replace(self, missing_rate=HIDDEN_RATE if self.scores_hidden else 0.0)
+            return replace(self, missing_rate=HIDDEN_RATE) if self.scores_hidden else self
         share = float(moments.n_rows.mean()) / self.n_samples
         return replace(self, missing_rate=1 - share)
 

@@ -318,9 +318,10 @@ class Rows(ABC):
         moments = sums.compute()
         empty = (moments.n_rows == 0).nonzero().flatten().tolist()
         if empty:
+            names = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
             raise ValueError(
-                f"X has no value at all in column {', '.join(map(str, empty))}. Leave out columns "
-                "in which every entry is missing."
+                f"X has no value at all in column {names}, in which every entry is NaN. Leave "
+                "such columns out."
             )
         dtype = self.dtype
         return replace(moments, low=moments.low.to(dtype), high=moments.high.to(dtype))

@@ -508,7 +508,9 @@ def compare_with_pca(make, estimator):
     for method in ("fit_transform", "transform"):
         expected, found = (call(getattr(e, method), make()) for e in (pca, estimator))
         if "NaN" in str(expected[0]):  # which PCA refuses, but not the autoencoder
-            codes = clone(estimator).fit_transform(to_plain(make()))
+            X = make()
+            is_foreign = hasattr(X, "__dlpack__") and not isinstance(X, np.ndarray)
+            codes = clone(estimator).fit_transform(to_plain(to_numpy(X) if is_foreign else X))
             assert_allclose(to_numpy(found[0]), codes, rtol=1e-3, atol=1e-3 * np.abs(codes).max())
             return
         assert_same_outcome(estimator, found, pca, expected)
@@ -664,8 +666,10 @@ def test_what_is_not_finite_is_named_although_it_is_assumed_to_be(convert, bad, 
     estimator = make_autoencoder().fit(NUMBERS)
     settings = {"assume_finite": True, "skip_parameter_validation": skip}
     for method in ("transform", "reconstruct", "score", "score_samples", "fit", "partial_fit"):
+        if np.isnan(bad) and method == "fit":  # which takes missing values
+            continue
         with (
             config_context(**settings),
-            pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"),
+            pytest.raises(ValueError, match=r"X (contains (NaN|infinity)|has missing values)"),
         ):
             getattr(estimator, method)(convert(numbers))
