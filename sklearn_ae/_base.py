@@ -52,10 +52,11 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows of finite numbers. Arrays keep their dtype, bytes of images for
-            example, and are cast batch by batch. A `numpy.memmap`, or an array of h5py or zarr,
-            is read in batches and never as a whole. CSR is the best sparse format; only batches
-            are ever dense. With scikit-learn's array API dispatch tensors are accepted, too.
+            At least two rows. NaN is a missing value: see :doc:`/user_guide/missing`. Arrays keep
+            their dtype, bytes of images for example, and are cast batch by batch. A `numpy.memmap`,
+            or an array of h5py or zarr, is read in batches and never as a whole. CSR is the best
+            sparse format; only batches are ever dense. With scikit-learn's array API dispatch
+            tensors are accepted, too.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
         groups : array-like of shape (n_samples,), default=None
@@ -76,9 +77,9 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         ValueError
             If a parameter is outside its range, if parameters contradict each other or
             X, if a custom network returns another shape than it should, if X is not an
-            array of finite numbers with two rows or more, if X_val is not like X, if groups has
-            not one label for each row, or if all rows are of one group. The estimator is then as
-            it was before.
+            array of numbers with two rows or more, if it has infinite numbers or a column of NaN
+            only, if X_val is not like X, if groups has not one label for each row, or if all rows
+            are of one group. The estimator is then as it was before.
         TypeError
             If a factory does not return a `torch.nn.Module`.
         ImportError
