@@ -31,12 +31,13 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
 
     The model has the inputs and outputs of the estimator's method: it includes centring, scaling,
     `clip`, and the logistic function of "binary_cross_entropy". Codes are float32; rows have the
-    dtype of the estimator's reconstructions, or `dtype`. The number of rows is free.
+    dtype of the estimator's reconstructions, or `dtype`. The number of rows is free. Rows must have
+    no missing values.
 
     Parameters
     ----------
-    estimator : AutoencoderTransformer or DenoisingAutoencoder
-        Fitted.
+    estimator : autoencoder of this package
+        Fitted. The encoder of a variational autoencoder returns the means of the codes.
     path : str, path-like or binary file object
         The file to write, "….onnx", or what is open for writing bytes: `io.BytesIO()`,
         `open(…, "wb")`. A file is written once the model is complete, in place of one of that

@@ -26,7 +26,7 @@ from sklearn_ae._judging import list_noises
 from sklearn_ae._losses import NegativeBound, compute_divergence
 from sklearn_ae._networks import LimitSpread, PreciseLinear, Sampler
 from sklearn_ae._start import find_noise
-from sklearn_ae.inspection import code_size_curve
+from sklearn_ae.inspection import LossCurveDisplay, code_size_curve
 from sklearn_ae.metrics import find_active_units, log_likelihood
 
 X, X_TEST = train_test_split(load_digits().data, random_state=0, train_size=500)
@@ -374,6 +374,12 @@ def test_code_size_curve_of_likelihoods():
     # one PCA is cut for all sizes, and its noise with it
     pca, ours = curve.reconstruction_score
     assert_allclose(pca, ours, rtol=1e-6)
+
+
+def test_loss_curves_are_named_after_what_they_are(fitted):
+    display = LossCurveDisplay.from_estimator(fitted)
+    assert display.ax_.get_ylabel() == "minus bound of the log-likelihood (nats)"
+    assert display.start_loss == fitted.start_loss_
 
 
 def test_collapsed_units_are_found(fitted):

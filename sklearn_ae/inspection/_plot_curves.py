@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._variational import VariationalAutoencoder
 from ._code_size_curve import MEASURES, code_size_curve
 from ._drawing import (
     AUTOENCODER_STYLE,
@@ -275,6 +276,14 @@ def format_size_axis(ax, sizes):
     ax.grid(alpha=0.3)
 
 
+def name_loss(estimator):
+    """Return what the losses of an estimator are, for an axis."""
+    if isinstance(estimator, VariationalAutoencoder):
+        return "minus bound of the log-likelihood (nats)"
+    loss = getattr(estimator, "loss", "loss")
+    return loss.replace("_", " ") if isinstance(loss, str) else "loss"
+
+
 class LossCurveDisplay:
     """Curves of training and validation loss over the epochs.
 
@@ -373,7 +382,7 @@ class LossCurveDisplay:
             start_loss=getattr(estimator, "start_loss_", None),
             best_epoch=getattr(estimator, "best_epoch_", None),
             start_name=start_name,
-            loss_name=loss.replace("_", " ") if isinstance(loss, str) else "loss",
+            loss_name=name_loss(estimator),
         )
         return display.plot(ax, name=name, color=color)
 
