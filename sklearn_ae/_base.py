@@ -21,7 +21,7 @@ from ._ordering import choose_size, decorrelate_codes
 from ._plan import CONSTRAINTS, make_plan
 from ._random import draw_generator, make_random_state
 from ._ranks import join_ranks, make_ranks
-from ._rows import check_table, convert_like, make_rows, read_held_out, warn_of_pairs
+from ._rows import check_table, convert_like, make_rows, pair_rows, read_held_out, warn_of_pairs
 from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
 from ._start import make_array_corruption, start_folds, start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
@@ -93,9 +93,14 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
             If held-out rows look like copies of others, or like parts of a series.
         """
         warn_of_pairs(X, y)
+        return self._fit(X, y, groups, X_val)
+
+    def _fit(self, X, y, groups, X_val, X_clean=None):
+        """Fit to X, or to pairs of a damaged X and clean rows."""
         continues = self.warm_start and self._is_fitted()
         with restore_on_error(self, trains_on=continues):
-            X, rows, moments, plan, ranks = self._read_table(X, reset=not continues)
+            table = self._read_table(X, reset=not continues, X_clean=X_clean)
+            X, rows, moments, plan, ranks = table
             groups = None if groups is None else check_groups(groups, len(rows))
             held_out = None if X_val is None else read_held_out(self, X_val, plan, ranks)
             random_state = ranks.agree_on(lambda: make_random_state(self.random_state))
@@ -113,7 +118,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 how |= {"has_correction": plan.has_correction, "solve_last_layer": solve}
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
-            self._train(rows, X, y, chooses_size=not continues)
+            self._train(rows, X, y, 0 if continues else 7)
             self.init_ = None if continues else self.init_
             self._net_.set_params(train_split=None, solve_last_layer=None)  # they hold rows
             self._net_.optimizer_.state.clear()
@@ -163,16 +168,19 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 corruption = make_corruption(plan, self._model_.units, self._model_.fill)
                 change_net(self.net_, plan, corruption, how)
             join_ranks(self._net_, ranks)
-            self._train(rows, X, y, chooses_size=first)
+            self._train(rows, X, y, 6 if first else 0)
         return self
 
-    def _read_table(self, X, reset, is_chunk=False):
+    def _read_table(self, X, reset, is_chunk=False, X_clean=None):
         """Return X, its rows and their moments, the plan, and the processes that fit together."""
         X = check_table(self, X, reset, min_rows=2 if reset else 1)
         params = {**self._fixed_params, **self.get_params(deep=False)}
         plan = make_plan(type(self).__name__, params, self._defaults, *X.shape, is_chunk)
         ranks = make_ranks(plan)
         rows = make_rows(X, plan.device, type(self).__name__)
+        if X_clean is not None:
+            rows = pair_rows(rows, X_clean, self)
+            plan = plan.drop_corruption()
         ranks.check_same("the same X", rows.compute_fingerprint)
         moments = ranks.agree_on(rows.compute_moments)
         plan = plan.note_missing(moments)
@@ -220,8 +228,11 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         corruption = make_corruption(plan, self._model_.units, self._model_.fill)
         return make_net(plan, self._model_, generator, corruption, options)
 
-    def _train(self, rows, X, y, chooses_size):
-        """Train on rows, report to scikit-learn's callbacks, and set the fitted attributes."""
+    def _train(self, rows, X, y, stacklevel):
+        """Train on rows, report to scikit-learn's callbacks, and set the fitted attributes.
+
+        With a `stacklevel` for warnings the size of an ordered code is chosen, too.
+        """
         net = self._net_
         context = open_callback_context(self, net.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -238,16 +249,16 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         if self._plan_.ordered:
             decorrelate_codes(self._model_, rows)
             net.iterator_train__ranks.copy_buffers(self._model_)
-            if chooses_size and self._plan_.n_components < 1:
-                self._cut_code()
+            if stacklevel and self._plan_.n_components < 1:
+                self._cut_code(stacklevel)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=net.copy_for_inference
         )
 
-    def _cut_code(self):
+    def _cut_code(self, stacklevel):
         """Keep the first numbers of an ordered code, as many as keep the share asked for."""
         share = self._plan_.n_components
-        self.n_components_ = choose_size(self.explained_variance_ratio_, share)
+        self.n_components_ = choose_size(self.explained_variance_ratio_, share, stacklevel)
         self.explained_variance_ratio_ = self.explained_variance_ratio_[: self.n_components_]
         self._model_ = self._model_.truncate(self.n_components_)
         vars(self._net_).update(module_=self._model_)

@@ -29,13 +29,20 @@ class StandardizedRows(Dataset):
         self.rows = rows
         self.units = units
         self.device = rows.device
+        self.is_paired = hasattr(rows, "clean")
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, index):
-        """Return the standardised rows at `index`, a slice or an index tensor."""
-        return self.units.make_inputs(self.rows.read(index))
+        """Return the standardised rows at `index`, a slice or an index tensor.
+
+        Those of pairs are damaged and clean rows, side by side.
+        """
+        inputs = self.units.make_inputs(self.rows.read(index))
+        if not self.is_paired:
+            return inputs
+        return torch.cat([inputs, self.units.make_inputs(self.rows.read_clean(index))], dim=-1)
 
     def read_ahead(self, batches):
         """Yield the standardised rows at each of several index tensors.
@@ -143,6 +150,8 @@ class Batches:
 
     def make_pair(self, rows):
         """Return what the network sees of rows, and its targets."""
+        if self.rows.is_paired:
+            return rows.chunk(2, dim=-1)
         inputs = rows if self.corruption is None else self.corrupt_most(rows)
         return inputs, self.choose_targets(inputs, rows)
 
@@ -200,6 +209,9 @@ class FixedBatches(Batches):
             self.noise.manual_seed(self.seed)
         batches = self.cut(self.index) if len(self.index) else ()
         for i, targets in enumerate(self.rows.read_ahead(batches)):
+            if self.rows.is_paired:
+                yield Batch(*targets.chunk(2, dim=-1), len(targets))
+                continue
             inputs = self._get_inputs(i, targets)
             yield Batch(inputs, self.choose_targets(inputs, targets), len(targets))
 

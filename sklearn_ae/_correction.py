@@ -248,6 +248,9 @@ def solve_all(ridges, penalties):
 def pair_rows(model, u, corrupt):
     """Return standardised rows and what the network sees of them, where its weights are."""
     u = u.as_subclass(torch.Tensor).to(model.encoder[0].linear.weight.device)
+    if u.shape[-1] == 2 * model.architecture.n_features:  # damaged and clean rows
+        inputs, targets = u.chunk(2, dim=-1)
+        return targets, inputs
     u = model.fill_missing(u)
     return u, u if corrupt is None else torch.from_numpy(corrupt(u.cpu().numpy())).to(u)
 

@@ -128,7 +128,7 @@ def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
         if held_out is not None:
             new = ranks.agree_on(lambda: find_rows_not_in(judging, data.rows))
         if len(new) == 0:
-            warn_of_copies("X_val", "rows of X", stacklevel=5)
+            warn_of_copies("X_val", "rows of X", stacklevel=6)
         elif groups is None or held_out is not None:
             warn_of_related_rows(data.rows, held_out and held_out.rows)
     if held_out is not None:
@@ -221,7 +221,7 @@ def split_rows(equal, groups, share, random_state, ordered=False):
         held_out, train = ([rows] for rows in draw_groups(labels, share, random_state))
     valid = [keep_new_rows(equal, *pair) for pair in zip(held_out, train, strict=True)]
     if not all(map(len, valid)):
-        warn_of_copies("groups", "rows of other groups", stacklevel=6)
+        warn_of_copies("groups", "rows of other groups", stacklevel=7)
         valid = held_out
     if is_cross_fit:
         judging = np.sort(np.concatenate(valid))

@@ -215,6 +215,8 @@ class LeftOutBatches(Batches):
     def __init__(self, dataset, generator, corruption, folds):
         super().__init__(dataset, LEFT_OUT, generator, corruption)
         self.targets = self.inputs = read_all(dataset)
+        if dataset.is_paired:
+            self.inputs, self.targets = self.targets.chunk(2, dim=-1)
         if corruption is not None:
             self.inputs = corruption(self.targets, self.noise)
             self.targets = self.choose_targets(self.inputs, self.targets)

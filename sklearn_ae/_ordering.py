@@ -57,7 +57,8 @@ def measure_sizes(net, trial, sizes):
     trial.network.eval()
     parts = []
     for batch in batches:
-        inputs = net.module_.fill_missing(batch.targets)
+        paired = batches.rows.is_paired
+        inputs = batch.inputs if paired else net.module_.fill_missing(batch.targets)
         outputs = trial.network.reconstruct_sizes(inputs, sizes)
         parts.append(torch.stack([loss(output, batch.targets) for output in outputs]))
     rows = torch.cat(parts, dim=-1).double().cpu().numpy()
@@ -66,7 +67,7 @@ def measure_sizes(net, trial, sizes):
     return 1 - np.array(errors) / (variance or 1.0)
 
 
-def choose_size(explained, share):
+def choose_size(explained, share, stacklevel=2):
     """Return the smallest code size that keeps a share of the variance, or warn and return all."""
     kept = np.cumsum(explained)
     n_smaller = np.searchsorted(kept, share)
@@ -74,7 +75,7 @@ def choose_size(explained, share):
         warnings.warn(
             f"n_components={share} is the share of the variance that the autoencoder shall keep, "
             f"but its {len(kept)} numbers keep {kept[-1]:.3f}. All of them are used.",
-            stacklevel=6,  # where fit was called
+            stacklevel=stacklevel,  # where fit was called
         )
     return int(min(n_smaller + 1, len(kept)))
 

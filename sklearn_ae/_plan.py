@@ -311,6 +311,10 @@ class Plan:
             sizes = [*range(1, n_components + 1)]
         return sizes if len(sizes) * n_hidden * self.n_features <= MAX_SOLVED_WEIGHTS else []
 
+    def drop_corruption(self):
+        """Return this plan for rows that are damaged already."""
+        return replace(self, corruption=None)
+
     def note_missing(self, moments):
         """Return this plan with the share of missing entries of rows of some `Moments`."""
         if isinstance(moments.n_rows, int):

@@ -424,6 +424,56 @@ class SparseRows(Rows):
         return Moments(n_rows, mean, variance, low, high, torch.zeros_like(variance))
 
 
+class PairedRows(Rows):
+    """Damaged rows, and what each of them should become.
+
+    Parameters
+    ----------
+    damaged, clean : Rows
+        Of the same shape.
+    """
+
+    def __init__(self, damaged, clean):
+        self.damaged, self.clean = damaged, clean
+        self.device, self.home, self.shape = damaged.device, damaged.home, damaged.shape
+        self.estimator_name = damaged.estimator_name
+        self.dtype = torch.promote_types(damaged.dtype, clean.dtype)
+
+    def read(self, index):
+        """Return the damaged rows at a slice or an index tensor."""
+        return self.damaged.read(index).to(self.dtype)
+
+    def read_clean(self, index):
+        """Return the clean rows at a slice or an index tensor."""
+        return self.clean.read(index.to(self.clean.home) if torch.is_tensor(index) else index)
+
+    def compute_moments(self):
+        """Return the `Moments` of the clean rows, after a check of both."""
+        found = [rows.compute_moments() for rows in (self.damaged, self.clean)]
+        if not all(isinstance(moments.n_rows, int) for moments in found):
+            raise ValueError("X and X_clean contain NaN: pairs must have no missing values.")
+        return found[1]
+
+
+def pair_rows(rows, X_clean, estimator):
+    """Return the `PairedRows` of damaged `Rows` and a table of clean ones.
+
+    Raises
+    ------
+    ValueError
+        If the tables have different shapes.
+    """
+    with raise_overflow_as_value_error():
+        options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_all_finite": False}
+        table = check_array(X_clean, **options, input_name="X_clean", estimator=estimator)
+    if tuple(table.shape) != rows.shape:
+        raise ValueError(
+            f"X_clean must have the shape of X, {rows.shape}: one clean row for each row of X. Got "
+            f"{tuple(table.shape)}."
+        )
+    return PairedRows(rows, make_rows(table, rows.device, rows.estimator_name))
+
+
 @contextmanager
 def raise_overflow_as_value_error():
     """Raise a ValueError, without NumPy's warnings, if X has a number that no float holds."""
@@ -514,6 +564,6 @@ def warn_of_pairs(X, y):
     if are_equal and len(shapes[0]) == 2 and shapes[0][1] > 1:
         warnings.warn(
             "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
-            "DenoisingAutoencoder is fitted to clean rows and corrupts them itself.",
+            "Pass clean rows as DenoisingAutoencoder().fit(X, X_clean=...).",
             stacklevel=4,  # where fit was called
         )

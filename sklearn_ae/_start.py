@@ -193,7 +193,8 @@ def start_folds(model, rows, plan, seed, random_state, members):
     offsets = torch.zeros(len(members), rows.shape[1], dtype=torch.float32)
     if not plan.standardizes:
         return models, offsets
-    u = model.units.standardize(rows.read(slice(0, len(rows)))).cpu()
+    clean = getattr(rows, "clean", rows)
+    u = model.units.standardize(clean.read(slice(0, len(rows)))).cpu()
     for fold, offset, index in zip(models, offsets, members, strict=True):
         mean = u[index].double().nanmean(dim=0).nan_to_num(nan=0.0)
         offset.copy_(mean)
@@ -265,6 +266,9 @@ def compute_start(
     if beta is not None:
         return compute_probabilistic_start(sample, n_components, random_state, beta)
     restoration = None
+    if hasattr(rows, "clean"):
+        damaged, sample = sample.read_array(), sample.turn_clean()
+        corrupt = partial(repeat_rows, damaged)
     if corrupt is None:
         components, variance = sample.compute_components(n_components, random_state)
     else:
@@ -407,6 +411,12 @@ class Sample:
             rng = check_random_state(random_state)
             self.index = np.sort(rng.choice(self.index, MAX_ROWS, replace=False))
         self.shape = len(self.index), rows.shape[1]
+
+    def turn_clean(self):
+        """Return the sample of the clean rows of pairs."""
+        other = copy.copy(self)
+        other.rows = self.rows.clean
+        return other
 
     def compute_components(self, n_components, random_state):
         """Return the principal components, an array, and their variances.
@@ -634,6 +644,11 @@ def convert_to_logits(start, targets, inputs, units):
     slope = minimize_scalar(compute_cross_entropy, bounds=(0, MAX_SLOPE), method="bounded").x
     decoder, bias = units.make_logits(start.decoder, slope)
     return replace(start, decoder=decoder, decoder_bias=bias)
+
+
+def repeat_rows(damaged, clean):
+    """Return the damaged rows of an array of clean ones, which has all of them in turn."""
+    return np.tile(damaged, (len(clean) // len(damaged), 1))
 
 
 def corrupt_array(corruption, generator, rows):
