@@ -37,8 +37,8 @@ def test_the_start_is_the_regression_on_the_pairs():
 
 
 def test_training_restores_better_than_the_start(fitted):
-    start = DenoisingAutoencoder(32, init="linear", max_epochs=0).fit(X, X_clean=Y)
-    trained = DenoisingAutoencoder(32, max_epochs=80, random_state=0).fit(X, X_clean=Y)
+    start = DenoisingAutoencoder(16, init="linear", max_epochs=0).fit(X, X_clean=Y)
+    trained = DenoisingAutoencoder(16, max_epochs=60, random_state=0).fit(X, X_clean=Y)
     assert measure_error(trained) < 0.95 * measure_error(start)
     unpaired = DenoisingAutoencoder(32, **QUICK).fit(X)
     assert measure_error(fitted) < 0.2 * measure_error(unpaired)
