@@ -182,11 +182,13 @@ class Batches:
         sums = 0
         for targets in self.read_targets():
             targets = convert(targets).double()
-            count = (~targets.isnan()).sum(0).double()
-            sums = sums + torch.stack([count, targets.nansum(0), targets.square().nansum(0)])
-        count, total, squares = self.ranks.sum(sums)
+            n_rows = torch.full_like(targets[0], len(targets))
+            count = (~targets.isnan()).sum(0).double()  # of the entries that are not missing
+            new = n_rows, count, targets.nansum(0), targets.square().nansum(0)
+            sums = sums + torch.stack(new)
+        n_rows, count, total, squares = self.ranks.sum(sums)
         variance = (squares - total.square() / count.clamp(min=1)).mean()
-        return float(variance * len(self.index) / count.mean().clamp(min=1))
+        return float(variance * n_rows.mean() / count.mean().clamp(min=1))
 
 
 class FixedBatches(Batches):

@@ -173,6 +173,14 @@ def test_warning_of_a_share_that_is_not_reached_is_where_fit_was_called():
     assert warned[0].filename == __file__
 
 
+def test_shares_of_cross_fitted_codes_are_near_those_of_new_rows():
+    few = X[:500]
+    for rows in (few, np.concatenate([few, X_TEST])):  # three folds, and one fold of five
+        fitted = AutoencoderTransformer(8, ordered=True, **QUICK).fit(rows)
+        kept = [fitted.truncated(k).score(rows) for k in (1, 4, 8)]
+        assert_allclose(fitted.explained_variance_ratio_.cumsum()[[0, 3, 7]], kept, atol=0.12)
+
+
 def test_a_refit_without_order_forgets_the_shares():
     fitted = AutoencoderTransformer(4, ordered=True, **QUICK).fit(X)
     codes = fitted.transform(X)
