@@ -33,7 +33,7 @@ def own_blocks(page):
 @pytest.mark.parametrize("code", own_blocks("coming_from.rst"))
 def test_what_stands_beside_others_code_runs(code):
     X = np.random.RandomState(0).uniform(size=(90, 784))
-    names = {"X_train": X[:60], "X_test": X[60:]}
+    names = {"X_train": X[:60], "X_test": X[60:], "X_noisy": X[:60] ** 2, "X_noisy_test": X[60:]}
     exec(compile(code, "coming_from.rst", "exec"), names)
     autoencoder = names["autoencoder"]
     assert autoencoder.transform(X).shape == (90, autoencoder.n_components)
@@ -41,7 +41,7 @@ def test_what_stands_beside_others_code_runs(code):
 
 def test_every_block_is_found():
     text = (DOCS / "coming_from.rst").read_text()
-    assert len(own_blocks("coming_from.rst")) == text.count("import AutoencoderTransformer") == 5
+    assert len(own_blocks("coming_from.rst")) == text.count("from sklearn_ae import") == 6
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer(), DenoisingAutoencoder()])
