@@ -16,7 +16,72 @@ from .corruption import _CORRUPTIONS, _call_corruption
 LARGEST_NOISE = 1e12  # in standard deviations of X, of which float32 would keep nothing
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+class PairsMixin:
+    """Fit and score of an autoencoder that takes pairs of damaged and clean rows."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, groups=None, X_val=None, X_clean=None):
+        """Fit the autoencoder to clean rows, or to pairs of damaged and clean ones.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows, which are corrupted in training; with `X_clean` the damaged rows. Otherwise
+            as in `AutoencoderTransformer.fit`.
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+        groups : array-like of shape (n_samples,), default=None
+            Label of the group of each row: the subject, the series. A group is never both
+            trained on and held out.
+        X_val : {array-like, sparse matrix} of shape (n_validation_samples, n_features), \
+                default=None
+            At least two clean rows to hold out. All rows of X are then trained on, and `groups`
+            has no effect. Not for pairs.
+        X_clean : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            What each row of X should become. No corruption is then added, and the start is the
+            reduced-rank regression of X_clean on X. `mean_` and `scale_` are those of X_clean.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As in `AutoencoderTransformer.fit`, or if X_clean has not the shape of X.
+        """
+        warn_of_pairs(X, y)
+        if X_clean is not None and X_val is not None:
+            raise ValueError(
+                "X_val cannot be used with X_clean: held-out rows would need clean rows of their "
+                "own. Pass all pairs as X and X_clean, of which some are held out."
+            )
+        return self._fit(X, y, groups, X_val, X_clean)
+
+    def score(self, X, y=None, *, X_clean=None):
+        """Return R² of the reconstruction of X, or how well X is restored.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+        X_clean : array-like of shape (n_samples, n_features), default=None
+            What each row of X should become. None compares with X itself.
+
+        Returns
+        -------
+        score : float
+            `sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``; at most 1.
+        """
+        if X_clean is None:
+            return super().score(X)
+        restored = self.reconstruct(X)
+        return float(r2_score(X_clean, restored, multioutput="variance_weighted"))
+
+
+class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
     """Autoencoder trained to restore rows from corrupted copies of them.
 
     `reconstruct` restores corrupted rows, and `transform` returns codes that change little
@@ -418,73 +483,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.verbose = verbose
         self.net_params = net_params
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, groups=None, X_val=None, X_clean=None):
-        """Fit the autoencoder to clean rows, or to pairs of damaged and clean ones.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Clean rows, which are corrupted in training; with `X_clean` the damaged rows. Otherwise
-            as in `AutoencoderTransformer.fit`.
-        y : object, default=None
-            Ignored; here for scikit-learn's convention.
-        groups : array-like of shape (n_samples,), default=None
-            Label of the group of each row: the subject, the series. A group is never both
-            trained on and held out.
-        X_val : {array-like, sparse matrix} of shape (n_validation_samples, n_features), \
-                default=None
-            At least two clean rows to hold out. All rows of X are then trained on, and `groups`
-            has no effect. Not for pairs.
-        X_clean : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            What each row of X should become. No corruption is then added, and the start is the
-            reduced-rank regression of X_clean on X. `mean_` and `scale_` are those of X_clean.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            As in `AutoencoderTransformer.fit`, or if X_clean has not the shape of X.
-        """
-        warn_of_pairs(X, y)
-        if X_clean is not None and X_val is not None:
-            raise ValueError(
-                "X_val cannot be used with X_clean: held-out rows would need clean rows of their "
-                "own. Pass all pairs as X and X_clean, of which some are held out."
-            )
-        return self._fit(X, y, groups, X_val, X_clean)
-
-    def score(self, X, y=None, *, X_clean=None):
-        """Return R² of the reconstruction of X, or how well X is restored.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : object, default=None
-            Ignored; here for scikit-learn's convention.
-        X_clean : array-like of shape (n_samples, n_features), default=None
-            What each row of X should become. None compares with X itself.
-
-        Returns
-        -------
-        score : float
-            `sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``; at most 1.
-        """
-        if X_clean is None:
-            return super().score(X)
-        restored = self.reconstruct(X)
-        return float(r2_score(X_clean, restored, multioutput="variance_weighted"))
-
     def _check_values(self, rows, moments, plan):
         super()._check_values(rows, moments, plan)
         spread = plan.make_units(moments, rows.dtype).scale
-        if plan.corruption is None:  # of pairs
-            return
-        corruption, level, _ = plan.corruption
+        corruption, level, _ = plan.corruption or (None, 0, None)  # pairs have none
         if corruption == "gaussian" and level > LARGEST_NOISE * spread:
             raise ValueError(
                 f"corruption_level={level!r} is too large for X, whose features "

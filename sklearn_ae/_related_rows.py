@@ -53,7 +53,7 @@ def warn_of_related_rows(rows, held_out=None):
             f"{found} The network may then be worse than PCA on new rows while it seems to be "
             "better. Pass groups, which says what rows belong together, or X_val, rows of "
             "other things.",
-            stacklevel=6,  # where fit was called
+            stacklevel=7,  # where fit was called
         )
 
 

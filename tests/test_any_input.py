@@ -192,7 +192,7 @@ def test_estimators(name, table):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    "name", ["linear start", "all codes", "textbook", "one code", "masking", "convolutional"]
+    "name", ["linear start", "all codes", "textbook", "one code", "denoising", "convolutional"]
 )
 @draw_fewer(1 / 3)
 @given(

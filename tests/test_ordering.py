@@ -174,9 +174,10 @@ def test_warning_of_a_share_that_is_not_reached_is_where_fit_was_called():
 
 
 def test_shares_of_cross_fitted_codes_are_near_those_of_new_rows():
-    few = X[:500]
-    for rows in (few, np.concatenate([few, X_TEST])):  # three folds, and one fold of five
-        fitted = AutoencoderTransformer(8, ordered=True, **QUICK).fit(rows)
+    # three folds, and one fold of five
+    for rows in (X[:300], np.concatenate([X, X_TEST[:310]])):
+        params = QUICK | {"hidden_layer_sizes": (16,), "max_epochs": 2}
+        fitted = AutoencoderTransformer(8, ordered=True, **params).fit(rows)
         kept = [fitted.truncated(k).score(rows) for k in (1, 4, 8)]
         assert_allclose(fitted.explained_variance_ratio_.cumsum()[[0, 3, 7]], kept, atol=0.12)
 
@@ -372,7 +373,8 @@ def test_pca_stays_where_nothing_is_to_be_found():
 
 
 def test_no_size_is_worse_than_pca():
-    fitted = AutoencoderTransformer(16, ordered=True, random_state=0).fit(X)
+    params = {"hidden_layer_sizes": (64,), "max_epochs": 40, "random_state": 0}
+    fitted = AutoencoderTransformer(16, ordered=True, **params).fit(X)
     assert fitted.best_epoch_ > 0
     pca = PCA(16, random_state=0).fit(X)
     codes = pca.transform(X_NEW)

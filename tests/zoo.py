@@ -49,9 +49,10 @@ ESTIMATORS = {
     "convolutional": AutoencoderTransformer(**CONVOLUTIONAL),
     "custom": AutoencoderTransformer(**CUSTOM),
     "denoising": DenoisingAutoencoder(**QUICK),
-    "masking": DenoisingAutoencoder(corruption="masking", init="random", **QUICK),
     "variational bits": VariationalAutoencoder(loss="binary_cross_entropy", init="random", **QUICK),
-    "denoising, convolutional": DenoisingAutoencoder(init="random", clip=True, **CONVOLUTIONAL),
+    "denoising, convolutional": DenoisingAutoencoder(
+        corruption="masking", init="random", clip=True, **CONVOLUTIONAL
+    ),
     "denoising, custom decoder": DenoisingAutoencoder(init="random", decoder=Perceptron, **QUICK),
 }
 # What takes no other numbers than those in [0, 1], and what holds code that a user wrote.
