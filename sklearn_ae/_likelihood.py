@@ -47,7 +47,18 @@ class LikelihoodMixin:
         -------
         scores : ndarray of shape (n_samples,), float64
             In nats, as `PCA.score_samples`: densities in units of X, or probabilities of bits.
+
+        Raises
+        ------
+        ValueError
+            If `n_importance_samples` is not a positive integer.
         """
+        if n_importance_samples is None:
+            n_importance_samples = self.n_importance_samples
+        if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
+            raise ValueError(
+                f"n_importance_samples must be a positive integer; got {n_importance_samples!r}."
+            )
         return convert_like(*self._compute_bounds(X, n_importance_samples))
 
     @isolate_torch()
@@ -65,13 +76,13 @@ class LikelihoodMixin:
         score : float
             In nats per row.
         """
-        bounds, _ = self._compute_bounds(X)
+        bounds, _ = self._compute_bounds(X, self.n_importance_samples)
         return float(bounds.mean())
 
-    def _compute_bounds(self, X, n_importance_samples=None):
+    def _compute_bounds(self, X, n_importance_samples):
         """Return bounds of the log-likelihood of each row, a tensor, and the checked X."""
         X, rows = self._check_rows(X, "score_samples")
-        likelihood = Likelihood(self._model_, n_importance_samples or self.n_importance_samples)
+        likelihood = Likelihood(self._model_, n_importance_samples)
         bounds = make_result(X, torch.float64, len(rows))
         return self._model_.map_rows(likelihood.compute_bounds, rows, bounds), X
 

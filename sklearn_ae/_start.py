@@ -439,7 +439,9 @@ class Sample:
 
     def compute_variance(self):
         """Return the sum of the variances of the standardised features."""
-        if self.is_sparse and self.fill is None:
+        if self.fill is not None:
+            return float(np.trace(self.compute_filled_covariance()))
+        if self.is_sparse:
             _, variance = mean_variance_axis(self.read_sparse().astype(np.float64), axis=0)
             variance = self.units.standardize_length(self.units.standardize_length(variance))
             return float(variance.sum()) * self.shape[0] / (self.shape[0] - 1)

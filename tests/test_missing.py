@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
@@ -209,7 +210,7 @@ def test_not_worse_than_pca_of_filled_rows():
     assert AutoencoderTransformer(5, random_state=0).fit(X).score(X_TEST) > kept
 
 
-def test_whole_rows_train_to_the_same_bits_as_without_missing_values():
+def test_whole_rows_are_not_filled():
     before = AutoencoderTransformer(5, **QUICK).fit(WHOLE)
     assert before._model_.fill is None
     assert before._plan_.missing_rate == 0
@@ -237,6 +238,14 @@ def test_ordered_codes_with_holes():
     assert (ordered.explained_variance_ratio_ >= 0).all()
     kept = ordered.explained_variance_ratio_.sum()
     assert kept == pytest.approx(ordered.score(X_TEST), abs=0.02)
+
+
+def test_the_start_of_a_density_has_the_likelihood_of_the_covariance():
+    start = VariationalAutoencoder(29, init="linear", max_epochs=0).fit(X)
+    S = start._model_.fill.compute_covariance() * start.scale_**2
+    assert start.noise_variance_ == pytest.approx(np.linalg.eigvalsh(S)[0], rel=1e-6)
+    density = multivariate_normal(start.mean_, S)
+    assert_allclose(start.score_samples(WHOLE_TEST), density.logpdf(WHOLE_TEST), rtol=1e-6)
 
 
 def test_bits_with_holes():
