@@ -3,6 +3,7 @@
 import zlib
 from pathlib import Path
 
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401, for links to it
 from sphinx_gallery.sorting import ExplicitOrder
 
 import sklearn_ae
