@@ -9,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 
-from ._batches import StandardizedRows
+from ._batches import standardize_rows
 from ._callbacks import wrap_objects
 from ._compat import fit_context, open_callback_context
 from ._correction import solve_last_layer
@@ -21,7 +21,15 @@ from ._ordering import choose_size, decorrelate_codes
 from ._plan import CONSTRAINTS, make_plan
 from ._random import draw_generator, make_random_state
 from ._ranks import join_ranks, make_ranks
-from ._rows import check_table, convert_like, make_rows, pair_rows, read_held_out, warn_of_pairs
+from ._rows import (
+    PairedRows,
+    check_clean,
+    check_table,
+    convert_like,
+    make_rows,
+    read_held_out,
+    warn_of_pairs,
+)
 from ._saving import pack_state, restore_on_error, unpack_state, unpack_training
 from ._start import make_array_corruption, start_folds, start_model, warn_of_few_rows
 from ._training import EpochTasks, change_net, make_net
@@ -112,9 +120,10 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
             how = {"keep_start": continues or plan.has_linear_path, "train_split": split}
             if plan.solves_last_layer:
                 model = self._model_
-                corrupt = make_array_corruption(plan, model.units, random_state, model.fill)
-                data = StandardizedRows(rows, self._model_.units)
-                solve = partial(solve_last_layer, self._model_, data, corrupt, split, ranks)
+                how_corrupted = plan, model.input_units, random_state, model.fill
+                corrupt = make_array_corruption(*how_corrupted)
+                data = standardize_rows(rows, model)
+                solve = partial(solve_last_layer, model, data, corrupt, split, ranks)
                 how |= {"has_correction": plan.has_correction, "solve_last_layer": solve}
             self._net_ = self._make_net(plan, draw_generator(random_state), how)
             join_ranks(self._net_, ranks)
@@ -152,9 +161,14 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
             As in `fit`.
         """
         warn_of_pairs(X, y)
+        return self._partial_fit(X, y)
+
+    def _partial_fit(self, X, y, X_clean=None):
+        """Train one epoch on rows or pairs."""
         first = not self._is_fitted()
         with restore_on_error(self, trains_on=not first):
-            X, rows, moments, plan, ranks = self._read_table(X, reset=first, is_chunk=True)
+            table = self._read_table(X, reset=first, is_chunk=True, X_clean=X_clean)
+            X, rows, moments, plan, ranks = table
             lr = plan.learning_rate if plan.schedule == "constant" else plan.learning_rate / 10
             how = {"schedule": "constant", "lr": lr, "max_epochs": 1}
             how |= {"keep_start": False, "has_correction": False, "train_split": None}
@@ -165,22 +179,24 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 warn_of_few_rows(plan, self.n_components_)
             else:
                 plan = self._plan_ = self._continue_with(plan, moments).keep_net(self._plan_)
-                corruption = make_corruption(plan, self._model_.units, self._model_.fill)
+                corruption = make_corruption(plan, self._model_.input_units, self._model_.fill)
                 change_net(self.net_, plan, corruption, how)
             join_ranks(self._net_, ranks)
-            self._train(rows, X, y, 6 if first else 0)
+            self._train(rows, X, y, 7 if first else 0)
         return self
 
     def _read_table(self, X, reset, is_chunk=False, X_clean=None):
         """Return X, its rows and their moments, the plan, and the processes that fit together."""
         X = check_table(self, X, reset, min_rows=2 if reset else 1)
         params = {**self._fixed_params, **self.get_params(deep=False)}
-        plan = make_plan(type(self).__name__, params, self._defaults, *X.shape, is_chunk)
+        clean = None if X_clean is None else check_clean(X_clean, X, self)
+        n_outputs = None if clean is None else clean.shape[1]
+        name = type(self).__name__
+        plan = make_plan(name, params, self._defaults, *X.shape, is_chunk, n_outputs)
         ranks = make_ranks(plan)
-        rows = make_rows(X, plan.device, type(self).__name__)
-        if X_clean is not None:
-            rows = pair_rows(rows, X_clean, self)
-            plan = plan.drop_corruption()
+        rows = make_rows(X, plan.device, name)
+        if clean is not None:
+            rows = PairedRows(rows, make_rows(clean, plan.device, name))
         ranks.check_same("the same X", rows.compute_fingerprint)
         moments = ranks.agree_on(rows.compute_moments)
         plan = plan.note_missing(moments)
@@ -193,9 +209,12 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
 
     def _make_model(self, X, rows, plan, moments, random_state, ranks):
         """Set the untrained model: the start where there is a linear path, else random weights."""
-        units, seed = plan.make_units(moments, rows.dtype), get_pca_seed(self, random_state)
+        units = input_units = plan.make_units(moments, rows.targets.dtype)
+        if rows.targets is not rows:
+            input_units = plan.make_units(moments.inputs, rows.dtype)
+        seed = get_pca_seed(self, random_state)
         self._model_ = start_model(
-            rows, plan, units, seed, random_state, ranks, type(self).__name__
+            rows, plan, units, input_units, seed, random_state, ranks, type(self).__name__
         )
         self._plan_ = plan
         self._array_kind_ = convert_like(torch.empty(0, device="cpu"), X)
@@ -217,15 +236,14 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         """Return what says which rows judge the training, or None if none do."""
         model, plan, seed = self._model_, self._plan_, get_pca_seed(self, random_state)
         data, held_out = (
-            table if table is None else StandardizedRows(table, model.units)
-            for table in (rows, held_out)
+            table if table is None else standardize_rows(table, model) for table in (rows, held_out)
         )
         start = partial(start_folds, model, rows, plan, seed, random_state)
         return make_split(data, held_out, groups, plan, random_state, ranks, start)
 
     def _make_net(self, plan, generator, options):
         """Return a skorch net that trains the model."""
-        corruption = make_corruption(plan, self._model_.units, self._model_.fill)
+        corruption = make_corruption(plan, self._model_.input_units, self._model_.fill)
         return make_net(plan, self._model_, generator, corruption, options)
 
     def _train(self, rows, X, y, stacklevel):
@@ -239,7 +257,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
         net.callbacks_.insert(0, ("estimator_callbacks", EpochTasks(self, context, X, y)))
         try:
             with net.seed_networks():
-                net.partial_fit(StandardizedRows(rows, self._model_.units))
+                net.partial_fit(standardize_rows(rows, self._model_))
         finally:
             del net.callbacks_[0]
         vars(self).pop("explained_variance_ratio_", None)  # of an earlier fit

@@ -29,20 +29,21 @@ class StandardizedRows(Dataset):
         self.rows = rows
         self.units = units
         self.device = rows.device
-        self.is_paired = hasattr(rows, "clean")
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, index):
-        """Return the standardised rows at `index`, a slice or an index tensor.
+        """Return the standardised rows at `index`, a slice or an index tensor."""
+        return self.units.make_inputs(self.rows.read(index))
 
-        Those of pairs are damaged and clean rows, side by side.
-        """
-        inputs = self.units.make_inputs(self.rows.read(index))
-        if not self.is_paired:
-            return inputs
-        return torch.cat([inputs, self.units.make_inputs(self.rows.read_clean(index))], dim=-1)
+    def split(self, rows):
+        """Return the inputs and the targets in standardised rows: the same, unless in pairs."""
+        return rows, rows
+
+    def take_uncorrupted(self, batch):
+        """Return what the network would see of a `Batch` without corruption."""
+        return batch.targets
 
     def read_ahead(self, batches):
         """Yield the standardised rows at each of several index tensors.
@@ -65,6 +66,41 @@ class StandardizedRows(Dataset):
             return self[batch], stream.record_event()
 
 
+class StandardizedPairs(StandardizedRows):
+    """Damaged and clean rows, each standardised, side by side.
+
+    Parameters
+    ----------
+    pairs : PairedRows
+    input_units, units : Units
+        Of damaged and of clean rows.
+    """
+
+    def __init__(self, pairs, input_units, units):
+        super().__init__(pairs, input_units)
+        self.clean = StandardizedRows(pairs.clean, units)
+
+    def __getitem__(self, index):
+        """Return the standardised rows at `index`, (..., n, n_features + n_outputs)."""
+        of_clean = index if isinstance(index, slice) else index.to(self.clean.rows.home)
+        return torch.cat([super().__getitem__(index), self.clean[of_clean]], dim=-1)
+
+    def split(self, rows):
+        """Return the damaged and the clean part of rows that lie side by side."""
+        return rows.tensor_split([self.rows.shape[1]], dim=-1)
+
+    def take_uncorrupted(self, batch):
+        """Return the damaged rows of a `Batch`, with the corruption if there is any."""
+        return batch.inputs
+
+
+def standardize_rows(rows, model):
+    """Return the dataset of `Rows` in the units of a model."""
+    if rows.targets is rows:
+        return StandardizedRows(rows, model.units)
+    return StandardizedPairs(rows, model.input_units, model.units)
+
+
 def fetch_ahead(items):
     """Yield items of an iterable, each after the next one has been fetched."""
     for item, _ in itertools.pairwise(itertools.chain(items, [None])):
@@ -76,8 +112,8 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    inputs, targets : tensors of shape (n_rows, n_features)
-        Corrupted and clean rows, standardised; the same tensor where nothing is corrupted.
+    inputs, targets : tensors of shapes (n_rows, n_features) and (n_rows, n_outputs)
+        Damaged and clean rows, standardised; the same tensor where nothing is damaged.
     n_own : int
         Number of rows that only this rank counts.
     weight : tensor or None
@@ -142,18 +178,17 @@ class Batches:
         order = torch.randperm(len(self.index), generator=self.generator)
         batches = self.cut(self.index[order.to(self.index.device)])
         own = map(self.ranks.select_batch, batches)
-        for batch, targets in zip(batches, self.rows.read_ahead(own), strict=True):
-            inputs, targets = self.make_pair(targets)
+        for batch, rows in zip(batches, self.rows.read_ahead(own), strict=True):
+            inputs, targets = self.make_pair(rows)
             n_rows = len(batch)
             share = self.ranks.count_own(n_rows), self.ranks.compute_weight(n_rows)
             yield Batch(inputs, targets, *share)
 
     def make_pair(self, rows):
         """Return what the network sees of rows, and its targets."""
-        if self.rows.is_paired:
-            return rows.chunk(2, dim=-1)
-        inputs = rows if self.corruption is None else self.corrupt_most(rows)
-        return inputs, self.choose_targets(inputs, rows)
+        inputs, targets = self.rows.split(rows)
+        inputs = inputs if self.corruption is None else self.corrupt_most(inputs)
+        return inputs, self.choose_targets(inputs, targets)
 
     def choose_targets(self, inputs, rows):
         """Return rows, or only the entries of them that were hidden in the inputs."""
@@ -210,18 +245,16 @@ class FixedBatches(Batches):
         if self.corruption is not None:
             self.noise.manual_seed(self.seed)
         batches = self.cut(self.index) if len(self.index) else ()
-        for i, targets in enumerate(self.rows.read_ahead(batches)):
-            if self.rows.is_paired:
-                yield Batch(*targets.chunk(2, dim=-1), len(targets))
-                continue
-            inputs = self._get_inputs(i, targets)
+        for i, rows in enumerate(self.rows.read_ahead(batches)):
+            inputs, targets = self.rows.split(rows)
+            inputs = self._corrupt(i, inputs)
             yield Batch(inputs, self.choose_targets(inputs, targets), len(targets))
 
-    def _get_inputs(self, i, targets):
-        """Return the inputs of the batch with number i."""
+    def _corrupt(self, i, rows):
+        """Return what the network sees of the rows of the batch with number i."""
         if self.corruption is None:
-            return targets
-        return self.corruption(targets, self.noise) if self.kept is None else self.kept[i]
+            return rows
+        return self.corruption(rows, self.noise) if self.kept is None else self.kept[i]
 
     def arrange(self, losses):
         """Return the losses of this rank's rows, an array, with those of the other ranks."""

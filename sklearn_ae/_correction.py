@@ -186,7 +186,7 @@ def solve_model(model, data, corrupt, split):
     index = torch.arange(len(data)) if split is None else torch.from_numpy(split.get_train(data))
     index = index.sort().values  # files are read from front to back
     parts = index[:: -(-len(index) // MAX_ROWS)].to(data.rows.home).split(PART_ROWS)
-    sums = sum_units(model, (pair_rows(model, data[part], corrupt) for part in parts))
+    sums = sum_units(model, (pair_rows(model, data, part, corrupt) for part in parts))
     ridges, judged = list(map(HiddenRidge, sums)), list_judged(model)
     errors = torch.stack([ridges[i].validate() for i in judged])
     without = torch.stack([sums[i].squares / sums[i].n_rows for i in judged])
@@ -195,11 +195,14 @@ def solve_model(model, data, corrupt, split):
 
 def solve_folds(model, data, corrupt, split):
     """Solve the layers of all folds, and of all rows, with common penalties."""
-    pair = pair_rows(model, data[:], corrupt)
-    offsets = split.offsets.to(pair[0].device)
+    pair = pair_rows(model, data, slice(None), corrupt)
     found, judged, errors, without = [], list_judged(model), 0.0, 0.0
-    for fold, offset, *parts in zip(split.models, offsets, split.train, split.valid, strict=True):
-        train, left_out = (sum_units(fold, [[u[part] - offset for u in pair]]) for part in parts)
+    offsets = split.offsets.to(pair[0]), split.input_offsets.to(pair[0])
+    for fold, *of_fold, rows, others in zip(
+        split.models, *offsets, split.train, split.valid, strict=True
+    ):
+        centred = [u - offset for u, offset in zip(pair, of_fold, strict=True)]
+        train, left_out = (sum_units(fold, [[u[part] for u in centred]]) for part in (rows, others))
         ridges = list(map(HiddenRidge, train))
         errors += torch.stack([ridges[i].measure_errors(left_out[i]) for i in judged])
         without += torch.stack([left_out[i].squares for i in judged])
@@ -245,14 +248,16 @@ def solve_all(ridges, penalties):
     return [None if penalty is None else ridge.solve(penalty) for ridge, penalty in pairs]
 
 
-def pair_rows(model, u, corrupt):
-    """Return standardised rows and what the network sees of them, where its weights are."""
-    u = u.as_subclass(torch.Tensor).to(model.encoder[0].linear.weight.device)
-    if u.shape[-1] == 2 * model.architecture.n_features:  # damaged and clean rows
-        inputs, targets = u.chunk(2, dim=-1)
-        return targets, inputs
-    u = model.fill_missing(u)
-    return u, u if corrupt is None else torch.from_numpy(corrupt(u.cpu().numpy())).to(u)
+def pair_rows(model, data, index, corrupt):
+    """Return the targets of a dataset at an index, and what the network sees of these rows.
+
+    Both are standardised, and where the weights of the network are.
+    """
+    u = data[index].as_subclass(torch.Tensor).to(model.encoder[0].linear.weight.device)
+    inputs, targets = data.split(model.fill_missing(u))
+    if corrupt is not None:
+        inputs = torch.from_numpy(corrupt(inputs.cpu().numpy())).to(u)
+    return targets, inputs
 
 
 def sum_units(model, pairs):

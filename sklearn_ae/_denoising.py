@@ -5,7 +5,10 @@ from numbers import Real
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.metrics import r2_score
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
 from ._compat import Interval, StrOptions, fit_context
@@ -37,9 +40,11 @@ class PairsMixin:
                 default=None
             At least two clean rows to hold out. All rows of X are then trained on, and `groups`
             has no effect. Not for pairs.
-        X_clean : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            What each row of X should become. No corruption is then added, and the start is the
-            reduced-rank regression of X_clean on X. `mean_` and `scale_` are those of X_clean.
+        X_clean : {array-like, sparse matrix} of shape (n_samples, n_outputs), default=None
+            What each row of X should become: it may have other columns than X, as a grey picture
+            and its colours do. `inverse_transform` and `reconstruct` then return rows like those of
+            X_clean, and `mean_` and `scale_` are theirs. The start is the reduced-rank regression
+            of X_clean on X. No corruption is added, unless `corruption` names one.
 
         Returns
         -------
@@ -49,7 +54,7 @@ class PairsMixin:
         Raises
         ------
         ValueError
-            As in `AutoencoderTransformer.fit`, or if X_clean has not the shape of X.
+            As in `AutoencoderTransformer.fit`, or if X_clean has not one row for each row of X.
         """
         warn_of_pairs(X, y)
         if X_clean is not None and X_val is not None:
@@ -59,6 +64,32 @@ class PairsMixin:
             )
         return self._fit(X, y, groups, X_val, X_clean)
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, X_clean=None):
+        """Train one epoch on a chunk of rows or pairs, at a constant learning rate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            As in `AutoencoderTransformer.partial_fit`; with `X_clean` the damaged rows.
+        y : object, default=None
+            Ignored; here for scikit-learn's convention.
+        X_clean : {array-like, sparse matrix} of shape (n_samples, n_outputs), default=None
+            What each row of X should become, as in `fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        warn_of_pairs(X, y)
+        return self._partial_fit(X, y, X_clean)
+
     def score(self, X, y=None, *, X_clean=None):
         """Return R² of the reconstruction of X, or how well X is restored.
 
@@ -67,18 +98,64 @@ class PairsMixin:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : object, default=None
             Ignored; here for scikit-learn's convention.
-        X_clean : array-like of shape (n_samples, n_features), default=None
+        X_clean : {array-like, sparse matrix} of shape (n_samples, n_outputs), default=None
             What each row of X should become. None compares with X itself.
 
         Returns
         -------
         score : float
             `sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``; at most 1.
+
+        Raises
+        ------
+        ValueError
+            If X_clean is None and reconstructions have other columns than X.
         """
         if X_clean is None:
+            self._check_columns("score")
             return super().score(X)
-        restored = self.reconstruct(X)
+        restored, X_clean = self._restore_pairs(X, X_clean)
         return float(r2_score(X_clean, restored, multioutput="variance_weighted"))
+
+    def score_samples(self, X, *, X_clean=None):
+        """Return minus the mean squared error of each row that is restored.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X_clean : {array-like, sparse matrix} of shape (n_samples, n_outputs), default=None
+            What each row of X should become. None compares with X itself.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In squared units of X, or of X_clean.
+
+        Raises
+        ------
+        ValueError
+            If X_clean is None and reconstructions have other columns than X.
+        """
+        if X_clean is None:
+            self._check_columns("score_samples")
+            return super().score_samples(X)
+        restored, X_clean = self._restore_pairs(X, X_clean)
+        return -np.square(restored - X_clean).mean(axis=1, dtype=np.float64)
+
+    def _check_columns(self, method):
+        """Raise a ValueError if reconstructions cannot be compared with X."""
+        check_is_fitted(self)
+        n_outputs = self._model_.architecture.n_outputs
+        if n_outputs != self.n_features_in_:
+            raise ValueError(
+                f"{method} needs X_clean: rows of {self.n_features_in_} features are restored to "
+                f"rows of {n_outputs} columns, which X does not have."
+            )
+
+    def _restore_pairs(self, X, X_clean):
+        """Return restored rows and the clean ones, dense arrays."""
+        X_clean = X_clean.toarray() if issparse(X_clean) else X_clean
+        return self.reconstruct(X), check_array(X_clean, input_name="X_clean", estimator=self)
 
 
 class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
@@ -109,15 +186,15 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
         those of a fit for one size. A custom decoder is not told how many numbers are given.
         The other values of "auto" are those of an ordered `AutoencoderTransformer`.
 
-    corruption : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
+    corruption : {"auto", "gaussian", "masking", "salt_and_pepper"} or callable, default="auto"
         Corruption of the training rows, drawn anew in each batch. One row in ten of a batch
-        stays clean, so that clean rows and their corrupted copies get similar codes.
-        "gaussian" adds normal noise; "masking" sets entries to the mean of their feature;
-        "salt_and_pepper" sets entries to the lowest or the highest value of X with equal
-        probability. A callable takes a float32 tensor of rows in units of X and a
-        `torch.Generator`, both on `device`. It returns a corrupted tensor of the same shape,
-        dtype and device. Before training, `fit` calls it once on two rows to check this.
-        `sklearn_ae.corruption` has ready-made callables. Unlike the built-in corruptions, a
+        stays clean, so that clean rows and their corrupted copies get similar codes. "auto" is
+        "gaussian", and none where `fit` is given pairs. "gaussian" adds normal noise; "masking"
+        sets entries to the mean of their feature; "salt_and_pepper" sets entries to the lowest or
+        the highest value of X with equal probability. A callable takes a float32 tensor of rows in
+        units of X and a `torch.Generator`, both on `device`. It returns a corrupted tensor of the
+        same shape, dtype and device. Before training, `fit` calls it once on two rows to check
+        this. `sklearn_ae.corruption` has ready-made callables. Unlike the built-in corruptions, a
         callable receives X rounded to float32, which loses precision if X has a large offset.
 
     corruption_level : float, default=0.5
@@ -405,7 +482,7 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
 
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
-        "corruption": [StrOptions(set(_CORRUPTIONS)), callable],
+        "corruption": [StrOptions({"auto", *_CORRUPTIONS}), callable],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
         "corruption_range": ["array-like", None],
     }
@@ -415,7 +492,7 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
         n_components=None,
         *,
         ordered=False,
-        corruption="gaussian",
+        corruption="auto",
         corruption_level=0.5,
         corruption_range=None,
         hidden_layer_sizes="auto",
@@ -485,8 +562,9 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
 
     def _check_values(self, rows, moments, plan):
         super()._check_values(rows, moments, plan)
+        moments = moments.inputs
         spread = plan.make_units(moments, rows.dtype).scale
-        corruption, level, _ = plan.corruption or (None, 0, None)  # pairs have none
+        corruption, level, _ = plan.corruption or (None, 0, None)
         if corruption == "gaussian" and level > LARGEST_NOISE * spread:
             raise ValueError(
                 f"corruption_level={level!r} is too large for X, whose features "

@@ -4,7 +4,7 @@ import copy
 import itertools
 import math
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -82,14 +82,15 @@ class CrossFit:
         One array of group labels per way of grouping the rows that judge, in the order of X.
     models : list of Model
         The untrained network of each fold.
-    offsets : tensor of shape (n_folds, n_features)
-        The mean of each fold's training rows, standardised.
+    input_offsets, offsets : tensors of shapes (n_folds, n_features) and (n_folds, n_outputs)
+        The mean of each fold's training rows, and of their targets, standardised.
     """
 
     train: list
     valid: list
     labelings: list
     models: list = ()
+    input_offsets: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
 
 
@@ -107,8 +108,8 @@ def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
     random_state : RandomState
     ranks : OneProcess or AllRanks
     start_folds : callable
-        Returns the untrained models of folds, and the means of their rows, given the rows that
-        each trains on.
+        Returns the untrained models of folds, and the means of their rows and targets, given the
+        rows that each trains on.
 
     Returns
     -------
@@ -136,8 +137,8 @@ def make_split(data, held_out, groups, plan, random_state, ranks, start_folds):
         return HoldOut(None, Subset(held_out, new), [equal[new]])
     split = split_rows(equal, groups, plan.validation_fraction, random_state, plan.ordered)
     if isinstance(split, CrossFit):
-        models, offsets = start_folds(split.train)
-        split = replace(split, models=models, offsets=offsets)
+        models, *offsets = start_folds(split.train)
+        split = CrossFit(split.train, split.valid, split.labelings, models, *offsets)
     return split
 
 

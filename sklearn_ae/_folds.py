@@ -92,21 +92,23 @@ class Networks(nn.Module):
     Parameters
     ----------
     models : list of Model
-    offsets : tensor of shape (n_networks, n_features)
-        The mean of the rows that each network trains on, standardised: its origin.
+    input_offsets, offsets : tensors of shapes (n_networks, n_features), (n_networks, n_outputs)
+        The mean of the rows that each network trains on, and of their targets, standardised: its
+        origin.
     trains_as_one : bool
         Whether to stack the layers.
     """
 
     returns_linear = False
 
-    def __init__(self, models, offsets, trains_as_one):
+    def __init__(self, models, input_offsets, offsets, trains_as_one):
         super().__init__()
         self.models = list(models)  # no submodules: they would count their parameters again
         # added to their outputs, unless these are logits
         self.adds_offsets = not models[-1].units.has_logits
+        self.register_buffer("input_offsets", input_offsets.unsqueeze(1), persistent=False)
         self.register_buffer("offsets", offsets.unsqueeze(1), persistent=False)
-        self.n_features = offsets.shape[-1]
+        self.n_outputs = offsets.shape[-1]
         self.trains_as_one = trains_as_one
         if trains_as_one:
             self.encoder = stack_modules([model.encoder for model in models])
@@ -141,7 +143,7 @@ class Networks(nn.Module):
 
     def _run(self, function, u, *args):
         """Yield the outputs of a function of a network and its rows, for all networks as one."""
-        u = u - self.offsets
+        u = u - self.input_offsets
         if self.trains_as_one:
             outputs = function(self, u, *args)
         else:
@@ -150,7 +152,7 @@ class Networks(nn.Module):
             outputs = map(torch.stack, zip(*of_models, strict=True))
         for output in outputs:
             if self.adds_offsets:  # what follows the features is no reconstruction
-                output = output + F.pad(self.offsets, (0, output.shape[-1] - self.n_features))
+                output = output + F.pad(self.offsets, (0, output.shape[-1] - self.n_outputs))
             yield output
 
     def release(self):
@@ -214,11 +216,9 @@ class LeftOutBatches(Batches):
 
     def __init__(self, dataset, generator, corruption, folds):
         super().__init__(dataset, LEFT_OUT, generator, corruption)
-        self.targets = self.inputs = read_all(dataset)
-        if dataset.is_paired:
-            self.inputs, self.targets = self.targets.chunk(2, dim=-1)
+        self.inputs, self.targets = dataset.split(read_all(dataset))
         if corruption is not None:
-            self.inputs = corruption(self.targets, self.noise)
+            self.inputs = corruption(self.inputs, self.noise)
             self.targets = self.choose_targets(self.inputs, self.targets)
         self.is_judging = np.isin(np.arange(len(dataset)), torch.cat(folds).numpy())
         n_most = max(map(len, folds))
@@ -259,9 +259,12 @@ class CrossFitTrial:
         split = net.train_split
         self.net = net
         models = [*(model.to(net.device) for model in split.models), net.module_]
-        offsets = torch.cat([split.offsets, torch.zeros_like(split.offsets[:1])])
+        offsets = (
+            torch.cat([of_folds, torch.zeros_like(of_folds[:1])]).to(net.device)
+            for of_folds in (split.input_offsets, split.offsets)
+        )
         as_one = can_stack(net.module_.architecture) and type(net.optimizer_) in ELEMENTWISE
-        self.network = Networks(models, offsets.to(net.device), as_one)
+        self.network = Networks(models, *offsets, as_one)
         folds = [torch.from_numpy(rows) for rows in split.valid]
         members = [*map(torch.from_numpy, split.train), torch.arange(len(X))]
         drawing = net.iterator_train__generator, net.iterator_train__corruption

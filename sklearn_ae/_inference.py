@@ -141,7 +141,9 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         codes = check_codes(self, X)
         rows = make_rows(codes, self._model_.get_device())
         decode = partial(self._model_.decode, clip=self.clip)
-        decoded = make_result(codes, self._model_.get_dtype(), len(rows), self.n_features_in_)
+        decoded = make_result(
+            codes, self._model_.get_dtype(), len(rows), self._model_.architecture.n_outputs
+        )
         return convert_like(self._model_.map_rows(decode, rows, decoded), codes)
 
     @isolate_torch()
@@ -159,7 +161,8 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         X, rows = self._check_rows(X, "reconstruct")
         reconstruct = partial(self._model_.reconstruct, clip=self.clip)
-        decoded = make_result(X, self._model_.get_dtype(), *rows.shape)
+        shape = len(rows), self._model_.architecture.n_outputs
+        decoded = make_result(X, self._model_.get_dtype(), *shape)
         return convert_like(self._model_.map_rows(reconstruct, rows, decoded), X)
 
     @isolate_torch()

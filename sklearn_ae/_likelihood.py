@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._isolation import isolate_torch
-from ._model import check_results, has_finite_sum, make_result, run_padded
-from ._rows import check_finite, convert_like, make_rows
+from ._model import check_results, make_result, run_padded
+from ._rows import convert_like, make_rows
 
 MIN_DRAWS = 16  # of the code of each row, over which a bound is averaged
 
@@ -169,9 +169,7 @@ class Likelihood:
     def compute_bounds(self, rows):
         """Return a bound for each of some rows of X, (n,), float64."""
         u = self.model.units.standardize(rows.to(self.dtype))
-        if not has_finite_sum(u):
-            check_finite(rows, self.model.estimator_name, allow_nan=self.model.fill is not None)
-        filled = self.model.fill_missing(u)
+        filled = self.model.complete_inputs(u, rows)
         posterior = check_results(run_padded(self.model.encoder, filled), "codes")
         weights = torch.stack([self.weigh_draw(u, posterior, draw) for draw in self.draws])
         weights = weights.double().unflatten(0, (-1, self.n_samples))

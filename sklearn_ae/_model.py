@@ -18,6 +18,9 @@ CHUNK_ENTRIES = 2**21
 # this, a row has the same code whatever other rows it is passed with.
 ROW_MULTIPLE = 64
 
+# Times that missing entries are replaced by their reconstruction.
+N_FILLS = 20
+
 OUT_OF_MEMORY = (
     "Out of memory on the device. Use a smaller batch_size, smaller layers, or device='cpu'."
 )
@@ -31,7 +34,8 @@ class Model(nn.Module):
     Parameters
     ----------
     architecture : Architecture
-    units : Units
+    units, input_units : Units
+        Of reconstructions, and of what is encoded: they differ for pairs of damaged and clean rows.
     encoder, decoder : torch.nn.Module
         Map standardised rows u (n, n_features) to codes z (n, n_components), and z to û.
     row_width : int
@@ -44,10 +48,21 @@ class Model(nn.Module):
 
     returns_linear = False
 
-    def __init__(self, architecture, units, encoder, decoder, row_width, estimator_name, fill=None):
+    def __init__(
+        self,
+        architecture,
+        units,
+        input_units,
+        encoder,
+        decoder,
+        row_width,
+        estimator_name,
+        fill=None,
+    ):
         super().__init__()
         self.architecture = architecture
         self.units = units
+        self.input_units = input_units
         self.encoder = encoder
         self.decoder = decoder
         self.row_width = row_width
@@ -72,7 +87,21 @@ class Model(nn.Module):
 
     def make_inputs(self, rows):
         """Return rows of X as the networks take them: standardised and filled."""
-        return self.fill_missing(self.units.make_inputs(rows))
+        return self.fill_missing(self.input_units.make_inputs(rows))
+
+    def complete_inputs(self, u, rows):
+        """Return standardised rows of X without NaN, or raise an error if a number is infinite.
+
+        Where training has seen no missing values, they are filled by reconstruction.
+        """
+        u = self.fill_missing(u)
+        if has_finite_sum(u):
+            return u
+        check_finite(rows, self.estimator_name, allow_nan=self.input_units is self.units)
+        if self.fill is None:
+            u = fill_by_reconstruction(self, u)
+        check_finite(u, self.estimator_name)
+        return u
 
     def compute_codes(self, u):
         """Map standardised rows to codes (n, n_components): the means of distributions."""
@@ -87,8 +116,8 @@ class Model(nn.Module):
         encoder = [layer for layer in self.encoder if not isinstance(layer, KeepFirst)]
         encoder = nn.Sequential(*encoder, KeepFirst(n_components))
         architecture = replace(self.architecture, n_components=n_components)
-        rest = self.units, encoder, self.decoder, self.row_width, self.estimator_name, self.fill
-        return Model(architecture, *rest).train(self.training)
+        networks = encoder, self.decoder, self.row_width, self.estimator_name, self.fill
+        return Model(architecture, self.units, self.input_units, *networks).train(self.training)
 
     def can_train(self):
         """Tell whether any parameter can be trained."""
@@ -108,10 +137,7 @@ class Model(nn.Module):
         With `with_spread` the log-variances of their distributions follow the means. Rows and codes
         are checked to be finite.
         """
-        u = self.make_inputs(rows)
-        if not has_finite_sum(u):
-            check_finite(rows, self.estimator_name, allow_nan=self.fill is not None)
-            check_finite(u, self.estimator_name)
+        u = self.complete_inputs(self.input_units.make_inputs(rows), rows)
         return check_results(
             run_padded(self.encoder if with_spread else self.compute_codes, u), "codes"
         )
@@ -134,16 +160,26 @@ class Model(nn.Module):
         """Return minus the mean squared error of each reconstructed row, (n,), float64."""
         # the square of a large number can be too large for float32
         errors = (rows - self.reconstruct(rows, clip).double()).square_()
-        if self.fill is None:
-            return -errors.mean(dim=1)
-        return -errors.nanmean(dim=1).nan_to_num(nan=0.0)  # of the entries that are observed
+        scores = -errors.mean(dim=1)
+        has_holes = scores.isnan()
+        if has_holes.any():  # the mean of the entries that are observed
+            scores[has_holes] = -errors[has_holes].nanmean(dim=1).nan_to_num(nan=0.0)
+        return scores
 
     def compute_r2(self, rows, clip=False):
         """Return R² of the reconstruction of `Rows`, weighted by variance."""
-        sums = RunningMoments() if self.fill is None else ObservedMoments()
+        sums = self.sum_rows(RunningMoments(), rows, clip)
+        if not sums.is_finite():
+            sums = self.sum_rows(ObservedMoments(), rows, clip)
+        return sums.compute().compute_r2()
+
+    def sum_rows(self, sums, rows, clip):
+        """Add `Rows` and their reconstruction to sums, as long as these are finite."""
         for _, block in self.read_parts(rows):
             sums.add(block, self.reconstruct(block, clip))
-        return sums.compute().compute_r2()
+            if not sums.is_finite():
+                break
+        return sums
 
     def read_parts(self, rows):
         """Yield slices over `Rows` and the rows there, as many as fit into `CHUNK_ENTRIES`."""
@@ -159,13 +195,14 @@ class Model(nn.Module):
         return result
 
 
-def make_model(architecture, units, generator, start, estimator_name, fill=None):
+def make_model(architecture, units, input_units, generator, start, estimator_name, fill=None):
     """Return a new model.
 
     Parameters
     ----------
     architecture : Architecture
-    units : Units
+    units, input_units : Units
+        As in `Model`.
     generator : torch.Generator
         Draws the weights.
     start : LinearStart or None
@@ -174,7 +211,7 @@ def make_model(architecture, units, generator, start, estimator_name, fill=None)
     fill : FillMissing or None, default=None
     """
     encoder, decoder = make_coders(architecture, units, generator, start)
-    model = Model(architecture, units, encoder, decoder, 0, estimator_name, fill)
+    model = Model(architecture, units, input_units, encoder, decoder, 0, estimator_name, fill)
     model.row_width = measure_row_width(model, architecture.n_features, generator)
     return model
 
@@ -190,6 +227,36 @@ def run_padded(module, rows):
         if is_out_of_memory(error):
             raise MemoryError(OUT_OF_MEMORY) from error
         raise
+
+
+def fill_by_reconstruction(model, u):
+    """Return standardised rows whose missing entries are what the autoencoder makes of the row.
+
+    They start at the means, and are replaced by their reconstruction several times [1]_, as many
+    times for every row: its code must not depend on the rows beside it.
+
+    Parameters
+    ----------
+    model : Model
+        Trained on rows without missing values.
+    u : tensor of shape (n_rows, n_features)
+
+    References
+    ----------
+    .. [1] Josse and Husson, "Handling missing values in exploratory multivariate data analysis
+       methods", Journal de la SFdS 153, 2012.
+    """
+    u = u.as_subclass(torch.Tensor)
+    index = u.isnan().any(dim=1).nonzero().squeeze(1)
+    if not len(index):
+        return u
+    units, is_missing = model.units, u[index].isnan()
+    means = units.standardize(units.feature_mean).to(u)
+    rows = torch.where(is_missing, means, u[index])
+    for _ in range(N_FILLS):
+        outputs = run_padded(model.decoder, run_padded(model.compute_codes, rows))
+        rows = torch.where(is_missing, units.standardize(units.restore(outputs)).to(u), rows)
+    return u.index_copy(0, index, rows)
 
 
 def is_out_of_memory(error):

@@ -28,6 +28,11 @@ class Moments:
     high: torch.Tensor
     error: torch.Tensor
 
+    @property
+    def inputs(self):
+        """The moments of what the networks see: these, or those of damaged rows."""
+        return self
+
     def __add__(self, other):
         """Return the moments of the rows of both [1]_.
 
@@ -62,6 +67,22 @@ class Moments:
             return float((self.error == 0).double().mean())
         spread = (self.n_rows * self.variance)[varies].sum()
         return float(1 - self.error[varies].sum() / spread)
+
+
+@dataclass(frozen=True)
+class PairMoments(Moments):
+    """Statistics of clean rows, with those of the damaged ones.
+
+    Attributes
+    ----------
+    damaged : Moments
+    """
+
+    damaged: Moments
+
+    @property
+    def inputs(self):
+        return self.damaged
 
 
 class RunningMoments:

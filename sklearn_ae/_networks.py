@@ -82,7 +82,8 @@ class Architecture:
 
     Attributes
     ----------
-    n_features, n_components : int
+    n_features, n_outputs, n_components : int
+        Columns of what is encoded, of what the decoder returns, and of the codes.
     n_ordered : int or None
         How many numbers an ordered code had in training, of which the code is the first; None if
         the code is not ordered.
@@ -110,6 +111,7 @@ class Architecture:
     """
 
     n_features: int
+    n_outputs: int
     n_components: int
     n_ordered: int | None
     hidden_layer_sizes: list
@@ -170,17 +172,18 @@ class Architecture:
         return nn.Sequential(*convolutions, *layers)
 
     def make_decoder(self, output_activation, generator):
-        """Return a network from codes (n, decoder_width) to rows (n, n_features)."""
+        """Return a network from codes (n, decoder_width) to rows (n, n_outputs)."""
         if self.decoder is not None:
-            size = self.decoder_width, self.n_features
+            size = self.decoder_width, self.n_outputs
             module = call_factory("decoder", self.decoder, *size, generator)
             return nn.Sequential(Scale(1.0), module, *make_activation(output_activation))
         widths = [self.decoder_width, *self.hidden_layer_sizes[::-1]]
         if not self.conv_filters:
-            widths = [*widths, self.n_features]
+            widths = [*widths, self.n_outputs]
             return make_dense_layers(widths, self.activation, output_activation, generator)
         sizes = compute_pooled_sizes(self.image_shape, len(self.conv_filters))[::-1]
-        channels = [self.image_shape[0], *self.conv_filters][::-1]
+        _, height, width = self.image_shape
+        channels = [*self.conv_filters[::-1], self.n_outputs // (height * width)]
         activations = [self.activation] * (len(channels) - 2) + [output_activation]
         smallest = (channels[0], *sizes[0])
         widths = [*widths, math.prod(smallest)]
@@ -796,7 +799,7 @@ def add_bottleneck(encoder, decoder, architecture):
 def make_residual_coders(architecture, units, generator):
     """Return an encoder and a decoder with a linear path each, both of which return zeros."""
     path = architecture.linear_path
-    n_features, n_components = architecture.n_features, architecture.code_width
+    n_outputs, n_components = architecture.n_outputs, architecture.code_width
     f = architecture.make_encoder("identity", generator)
     g = architecture.make_decoder("identity", generator)
     if architecture.encoder is None:
@@ -812,15 +815,16 @@ def make_residual_coders(architecture, units, generator):
             g[0].weight.mul_(math.sqrt(architecture.decoder_width / n_components) / path.code_rms)
     else:
         g[0].factor = 1 / path.code_rms
-        g.append(Gain(n_features))
+        g.append(Gain(n_outputs))
     kind = PreciseLinear if architecture.is_variational else nn.Linear
-    encoding = make_zero_linear(n_features, architecture.encoder_width, path.has_bias, kind)
-    sizes = architecture.decoder_width, n_features
+    sizes = architecture.n_features, architecture.encoder_width
+    encoding = make_zero_linear(*sizes, path.has_bias, kind)
+    sizes = architecture.decoder_width, n_outputs
     decoding = make_zero_linear(*sizes, path.has_decoder_bias, kind)
     decoder = Residual(decoding, g)
     if architecture.solved_sizes:
         n_inputs = g[-1].in_features + architecture.decoder_width
-        solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_features)
+        solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_outputs)
         decoder = SizedResidual(decoding, g, solved)
     encoder = Residual(encoding, f)
     if architecture.is_variational:  # codes are in units of their prior

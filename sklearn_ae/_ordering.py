@@ -57,8 +57,7 @@ def measure_sizes(net, trial, sizes):
     trial.network.eval()
     parts = []
     for batch in batches:
-        paired = batches.rows.is_paired
-        inputs = batch.inputs if paired else net.module_.fill_missing(batch.targets)
+        inputs = net.module_.fill_missing(batches.rows.take_uncorrupted(batch))
         outputs = trial.network.reconstruct_sizes(inputs, sizes)
         parts.append(torch.stack([loss(output, batch.targets) for output in outputs]))
     rows = torch.cat(parts, dim=-1).double().cpu().numpy()

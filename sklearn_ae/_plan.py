@@ -137,6 +137,7 @@ UNCHANGED = (
 
 # Choices that must stay when a network is trained further.
 NETWORK_CHOICES = (
+    "n_outputs",
     "n_components",
     "ordered",
     "hidden_layer_sizes",
@@ -150,7 +151,11 @@ NETWORK_CHOICES = (
     "has_linear_path",
     "has_logits",
 )
-PARAMETERS = {"has_linear_path": "init", "has_logits": "loss"}  # their parameters
+PARAMETERS = {
+    "has_linear_path": "init",
+    "has_logits": "loss",
+    "n_outputs": "number of columns of X_clean",
+}  # their parameters
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,8 @@ class Plan:
     Attributes
     ----------
     n_samples, n_features : int
+    n_outputs : int
+        Columns of what the decoder returns: those of X, or of the clean rows of pairs.
     n_components : int or float
         A float is a share of the variance, for which the start finds the number.
     hidden_layer_sizes : tuple of (float, tuple of int)
@@ -232,6 +239,7 @@ class Plan:
 
     n_samples: int
     n_features: int
+    n_outputs: int
     n_components: int | float
     ordered: bool
     hidden_layer_sizes: tuple
@@ -284,6 +292,7 @@ class Plan:
         widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
         return Architecture(
             n_features=self.n_features,
+            n_outputs=self.n_outputs,
             n_components=n_components,
             n_ordered=n_components if self.ordered else None,
             hidden_layer_sizes=list(widths),
@@ -309,11 +318,7 @@ class Plan:
         sizes = list_powers(n_components)
         if n_components * self.n_samples <= MAX_SOLVED_ROWS:
             sizes = [*range(1, n_components + 1)]
-        return sizes if len(sizes) * n_hidden * self.n_features <= MAX_SOLVED_WEIGHTS else []
-
-    def drop_corruption(self):
-        """Return this plan for rows that are damaged already."""
-        return replace(self, corruption=None)
+        return sizes if len(sizes) * n_hidden * self.n_outputs <= MAX_SOLVED_WEIGHTS else []
 
     def note_missing(self, moments):
         """Return this plan with the share of missing entries of rows of some `Moments`."""
@@ -394,7 +399,9 @@ class Plan:
                 )
 
 
-def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=False):
+def make_plan(
+    estimator_name, params, defaults, n_samples, n_features, is_chunk=False, n_outputs=None
+):
     """Return the plan of a fit.
 
     Parameters
@@ -408,6 +415,8 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
     n_samples, n_features : int
     is_chunk : bool, default=False
         Whether the rows are a chunk of more.
+    n_outputs : int, default=None
+        Columns of the clean rows of pairs; None if rows are no pairs.
 
     Raises
     ------
@@ -417,26 +426,24 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
         If parameters contradict each other, the shape of X or this machine.
     """
     p = SimpleNamespace(**params)
+    is_paired, n_outputs = n_outputs is not None, n_outputs or n_features
     check_objects(p, estimator_name)
     conv_filters = resolve_widths(p.conv_filters, "conv_filters", estimator_name)
     has_logits = p.loss == "binary_cross_entropy"
     output_activation = resolve_output_activation(p)
     has_linear_path = resolve_linear_path(p, output_activation)
-    can_be_small = has_linear_path and not is_chunk
-    defaults = choose_defaults(defaults, can_be_small, n_samples, n_features)
-    defaults = defaults.adapt_to_order() if p.ordered else defaults
-    device = resolve_device(p.device, estimator_name)
-    check_precision(p.precision, device)
+    defaults = choose_defaults(p, defaults, n_samples, n_features, has_linear_path and not is_chunk)
     batch_size = resolve_batch_size(p, n_samples, defaults.max_steps)
     return Plan(
         **{name: params[name] for name in UNCHANGED},
         n_samples=n_samples,
         n_features=n_features,
+        n_outputs=n_outputs,
         n_components=min(32, n_features) if p.n_components is None else p.n_components,
         hidden_layer_sizes=resolve_hidden_layers(p, defaults, estimator_name),
         has_automatic_widths=isinstance(p.hidden_layer_sizes, str),
         conv_filters=conv_filters,
-        image_shape=resolve_image_shape(p, len(conv_filters), n_features),
+        image_shape=resolve_image_shape(p, len(conv_filters), n_features, n_outputs),
         output_activation=output_activation,
         has_linear_path=has_linear_path,
         has_correction=has_linear_path and resolve_correction(p, defaults),
@@ -444,14 +451,14 @@ def make_plan(estimator_name, params, defaults, n_samples, n_features, is_chunk=
         has_logits=has_logits,
         standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
         optimizer_options=resolve_optimizer(
-            p, n_samples, n_features, has_linear_path, estimator_name
+            p, n_samples, n_outputs, has_linear_path, estimator_name
         ),
         linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
         batch_size=batch_size,
         max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
         validation_fraction=resolve_validation_fraction(p, defaults, n_samples),
-        device=device,
-        corruption=resolve_corruption(p),
+        device=choose_device(p, estimator_name),
+        corruption=resolve_corruption(p, is_paired),
         beta=getattr(p, "beta", None),
         scores_hidden=getattr(p, "scores_hidden", False),
     )
@@ -499,15 +506,6 @@ def check_net_params(p, estimator_name):
     check_callbacks(p.net_params, p.schedule, p.verbose)
 
 
-def check_precision(precision, device):
-    """Refuse bfloat16 where the device does not compute in it."""
-    if precision == "bfloat16" and not computes_in_bfloat16(device):
-        raise ValueError(
-            f"precision='bfloat16' cannot be used on device={device!r}, which does not "
-            "compute in it. Use 'float32'."
-        )
-
-
 def resolve_widths(sizes, name, estimator_name):
     """Return `hidden_layer_sizes` or `conv_filters` as a tuple of int."""
     widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
@@ -527,8 +525,11 @@ def resolve_hidden_layers(p, defaults, estimator_name):
     return ((math.inf, widths),)
 
 
-def resolve_image_shape(p, n_blocks, n_features):
-    """Return `image_shape` for rows of n_features, or None where there is none."""
+def resolve_image_shape(p, n_blocks, n_features, n_outputs):
+    """Return `image_shape` for rows of n_features, or None where there is none.
+
+    Those of n_outputs may have another number of channels.
+    """
     if p.image_shape is None:
         if n_blocks and None in (p.encoder, p.decoder):
             raise ValueError(
@@ -538,6 +539,12 @@ def resolve_image_shape(p, n_blocks, n_features):
         return None
     image_shape = check_image_shape(p.image_shape, n_features)
     compute_pooled_sizes(image_shape, n_blocks)
+    _, height, width = image_shape
+    if n_blocks and p.decoder is None and n_outputs % (height * width):
+        raise ValueError(
+            f"image_shape={p.image_shape!r} means images of {height} x {width} pixels, and the "
+            f"{n_outputs} columns of X_clean are no whole number of channels of that size."
+        )
     return image_shape
 
 
@@ -583,14 +590,15 @@ def can_solve_last_layer(p):
     return p.init == "auto" and is_dense and has_mean_squares
 
 
-def choose_defaults(defaults, can_be_small, n_samples, n_features):
+def choose_defaults(p, defaults, n_samples, n_features, can_be_small):
     """Return the `Defaults` for a table.
 
     Those for few rows are for networks with a linear path, whose start training must beat.
     """
-    if not can_be_small or n_features > MAX_FEATURES_FOR_FOLDS:
-        return defaults[-1]
-    return next(values for values in defaults if n_samples <= values.max_rows)
+    found = defaults[-1]
+    if can_be_small and n_features <= MAX_FEATURES_FOR_FOLDS:
+        found = next(values for values in defaults if n_samples <= values.max_rows)
+    return found.adapt_to_order() if p.ordered else found
 
 
 def resolve_linear_weight(p, defaults, has_linear_path):
@@ -598,6 +606,17 @@ def resolve_linear_weight(p, defaults, has_linear_path):
     if not has_linear_path:
         return 0.0
     return defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
+
+
+def choose_device(p, estimator_name):
+    """Return the device to train on, or raise an error if it lacks the precision."""
+    device = resolve_device(p.device, estimator_name)
+    if p.precision == "bfloat16" and not computes_in_bfloat16(device):
+        raise ValueError(
+            f"precision='bfloat16' cannot be used on device={device!r}, which does not "
+            "compute in it. Use 'float32'."
+        )
+    return device
 
 
 def resolve_device(device, estimator_name):
@@ -622,7 +641,7 @@ def resolve_device(device, estimator_name):
     return device
 
 
-def resolve_optimizer(p, n_samples, n_features, has_linear_path, estimator_name):
+def resolve_optimizer(p, n_samples, n_outputs, has_linear_path, estimator_name):
     """Return the optimizer's options beside the learning rate."""
     if not isinstance(p.optimizer, str) and not is_optimizer_class(p.optimizer):
         raise InvalidParameterError(
@@ -651,7 +670,7 @@ def resolve_optimizer(p, n_samples, n_features, has_linear_path, estimator_name)
     if not has_linear_path:
         return options
     if p.optimizer in ("adam", "adamw"):
-        options["eps"] = SMALL_GRADIENT / n_features
+        options["eps"] = SMALL_GRADIENT / n_outputs
     # no decay on the linear path: it should shrink the network towards that path, not to zero
     return {**options, **LINEAR_PATH_WITHOUT_DECAY}
 
@@ -676,13 +695,15 @@ def check_optimizer_options(net_params, optimizer, has_own_rates):
             )
 
 
-def resolve_corruption(p):
-    """Return corruption, level and range, or None for estimators that have none."""
+def resolve_corruption(p, is_paired):
+    """Return corruption, level and range, or None where rows stay as they are."""
     if not hasattr(p, "corruption"):
         return None
-    corruption = p.corruption, p.corruption_level, p.corruption_range
+    is_automatic = isinstance(p.corruption, str) and p.corruption == "auto"
+    kind = "gaussian" if is_automatic else p.corruption
+    corruption = kind, p.corruption_level, p.corruption_range
     _check_corruption(*corruption)
-    return corruption
+    return None if is_automatic and is_paired else corruption
 
 
 def resolve_batch_size(p, n_samples, max_steps):

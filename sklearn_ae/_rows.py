@@ -18,7 +18,7 @@ from sklearn.utils.validation import assert_all_finite, validate_data
 
 from ._compat import get_namespace, get_namespace_and_device, move_to
 from ._mapped_file import MappedFile, can_read_file, find_memory_map
-from ._moments import Moments, ObservedMoments, RunningMoments
+from ._moments import Moments, ObservedMoments, PairMoments, RunningMoments
 from ._sparse_batch import MAX_DENSITY, SparseBatch
 
 # Entries of the largest array that is made of a part of a table.
@@ -230,9 +230,12 @@ class Rows(ABC):
         X, as it does for images of bytes, else float64.
     multiply_best_as_sparse : bool
         Whether so few entries are stored that products with them are faster than with all.
+    targets : Rows
+        What the rows should become: they themselves, or the clean rows of pairs.
     """
 
     multiply_best_as_sparse = False
+    name = "X"  # in error messages
 
     def __init__(self, X, device, estimator_name=None):
         self.X = X
@@ -244,6 +247,10 @@ class Rows(ABC):
 
     def __len__(self):
         return self.shape[0]
+
+    @property
+    def targets(self):
+        return self
 
     @abstractmethod
     def read(self, index):
@@ -297,7 +304,7 @@ class Rows(ABC):
             block = self.read(part)
             sums.add(block)
             if not sums.is_finite():
-                check_finite(block, self.estimator_name, allow_nan=True)
+                check_finite(block, self.estimator_name, allow_nan=True, name=self.name)
                 if block.isnan().any():
                     return self.compute_observed_moments()
         return sums.compute()
@@ -313,7 +320,7 @@ class Rows(ABC):
         sums = ObservedMoments()
         for part in self.cut_parts():
             block = self.read(part)
-            check_finite(block, self.estimator_name, allow_nan=True)
+            check_finite(block, self.estimator_name, allow_nan=True, name=self.name)
             sums.add(block)
         moments = sums.compute()
         empty = (moments.n_rows == 0).nonzero().flatten().tolist()
@@ -407,7 +414,7 @@ class SparseRows(Rows):
 
     def compute_moments(self):
         """Return the `Moments` of all rows, from the stored entries."""
-        check_finite(self.X.data, self.estimator_name, allow_nan=True)
+        check_finite(self.X.data, self.estimator_name, allow_nan=True, name=self.name)
         if np.isnan(self.X.data).any():
             self.multiply_best_as_sparse = False
             return self.compute_observed_moments()
@@ -430,48 +437,60 @@ class PairedRows(Rows):
     Parameters
     ----------
     damaged, clean : Rows
-        Of the same shape.
+        As many of each.
     """
 
     def __init__(self, damaged, clean):
         self.damaged, self.clean = damaged, clean
+        self.clean.name = "X_clean"
         self.device, self.home, self.shape = damaged.device, damaged.home, damaged.shape
-        self.estimator_name = damaged.estimator_name
-        self.dtype = torch.promote_types(damaged.dtype, clean.dtype)
+        self.estimator_name, self.dtype = damaged.estimator_name, damaged.dtype
+
+    @property
+    def targets(self):
+        return self.clean
 
     def read(self, index):
         """Return the damaged rows at a slice or an index tensor."""
-        return self.damaged.read(index).to(self.dtype)
+        return self.damaged.read(index)
 
-    def read_clean(self, index):
-        """Return the clean rows at a slice or an index tensor."""
-        return self.clean.read(index.to(self.clean.home) if torch.is_tensor(index) else index)
+    def compute_fingerprint(self):
+        """Return the shapes and digests of some rows of both tables."""
+        return self.damaged.compute_fingerprint(), self.clean.compute_fingerprint()
 
     def compute_moments(self):
-        """Return the `Moments` of the clean rows, after a check of both."""
-        found = [rows.compute_moments() for rows in (self.damaged, self.clean)]
-        if not all(isinstance(moments.n_rows, int) for moments in found):
+        """Return the `PairMoments` of both tables, or raise an error if an entry is not finite."""
+        damaged, clean = (rows.compute_moments() for rows in (self.damaged, self.clean))
+        if not all(isinstance(moments.n_rows, int) for moments in (damaged, clean)):
             raise ValueError("X and X_clean contain NaN: pairs must have no missing values.")
-        return found[1]
+        return PairMoments(**vars(clean), damaged=damaged)
 
 
-def pair_rows(rows, X_clean, estimator):
-    """Return the `PairedRows` of damaged `Rows` and a table of clean ones.
+def check_clean(X_clean, X, estimator):
+    """Return X_clean as a table that `make_rows` takes, not yet checked for NaN and infinity.
 
     Raises
     ------
     ValueError
-        If the tables have different shapes.
+        If it has not one row for each row of X.
     """
+    X_clean = compute_lengths(convert_categories(read_interface(drop_gradients(X_clean))))
+    on_disk = is_sliced_on_disk(X_clean)
     with raise_overflow_as_value_error():
-        options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_all_finite": False}
-        table = check_array(X_clean, **options, input_name="X_clean", estimator=estimator)
-    if tuple(table.shape) != rows.shape:
-        raise ValueError(
-            f"X_clean must have the shape of X, {rows.shape}: one clean row for each row of X. Got "
-            f"{tuple(table.shape)}."
+        table = check_array(
+            make_stand_in(X_clean) if on_disk else X_clean,
+            accept_sparse="csr",
+            dtype="numeric" if is_numeric(X_clean) else [np.float64, np.float32],
+            ensure_all_finite=False,
+            input_name="X_clean",
+            estimator=estimator,
         )
-    return PairedRows(rows, make_rows(table, rows.device, rows.estimator_name))
+    if X.shape[0] != table.shape[0]:
+        raise ValueError(
+            f"X_clean must have one row for each of the {X.shape[0]} rows of X; got "
+            f"{table.shape[0]}."
+        )
+    return X_clean if on_disk else table
 
 
 @contextmanager
@@ -484,8 +503,8 @@ def raise_overflow_as_value_error():
         raise ValueError(f"X has a number that is too large for a float ({error}).") from error
 
 
-def check_finite(values, estimator_name, allow_nan=False):
-    """Raise scikit-learn's error about X if an array or tensor is not finite.
+def check_finite(values, estimator_name, allow_nan=False, name="X"):
+    """Raise scikit-learn's error about an array or tensor if it is not finite.
 
     Also under `assume_finite`, which saves scikit-learn a pass over X. Here it would save none,
     and hide which numbers are wrong.
@@ -493,7 +512,7 @@ def check_finite(values, estimator_name, allow_nan=False):
     values = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
     # infinities of both signs may be in one sum
     with np.errstate(invalid="ignore"), config_context(assume_finite=False):
-        options = {"input_name": "X", "estimator_name": estimator_name}
+        options = {"input_name": name, "estimator_name": estimator_name}
         assert_all_finite(values, allow_nan=allow_nan, **options)
 
 

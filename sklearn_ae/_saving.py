@@ -85,10 +85,17 @@ def pack_model(model):
     return {
         "architecture": {**vars(model.architecture), "linear_path": path},
         "units": convert_to_arrays(model.units.get_state()),
+        "input_units": pack_input_units(model),
         "weights": convert_to_arrays(model.state_dict()),
         "row_width": model.row_width,
         "estimator_name": model.estimator_name,
     }
+
+
+def pack_input_units(model):
+    """Return the state of the units of what a model encodes, or None for those of its outputs."""
+    is_same = model.input_units is model.units
+    return None if is_same else convert_to_arrays(model.input_units.get_state())
 
 
 def unpack_model(packed):
@@ -103,11 +110,13 @@ def unpack_model(packed):
     path = None if path is None else LinearPath(**path)
     architecture = Architecture(**{**packed["architecture"], "linear_path": path})
     units = Units(**convert_to_tensors(packed["units"]))
+    own = packed["input_units"]
+    input_units = units if own is None else Units(**convert_to_tensors(own))
     encoder, decoder = make_coders(architecture, units)
     rest = packed["row_width"], packed["estimator_name"]
     n_factors = architecture.n_fill_factors
     fill = FillMissing(architecture.n_features, n_factors) if n_factors else None
-    model = Model(architecture, units, encoder, decoder, *rest, fill)
+    model = Model(architecture, units, input_units, encoder, decoder, *rest, fill)
     try:
         model.load_state_dict(convert_to_tensors(packed["weights"], copy=False))
     except RuntimeError as error:

@@ -104,7 +104,7 @@ class LinearStart:
     noise: float | None = None
 
 
-def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
+def start_model(rows, plan, units, input_units, seed, random_state, ranks, estimator_name):
     """Return the model of a plan before training.
 
     With a linear path it is the best linear autoencoder, which the first rank computes; without
@@ -114,7 +114,8 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     ----------
     rows : Rows
     plan : Plan
-    units : Units
+    units, input_units : Units
+        Of the targets, and of what the networks see; the same unless rows are pairs.
     seed : int or RandomState
         For the sample of rows and the solver of PCA.
     random_state : RandomState
@@ -127,28 +128,30 @@ def start_model(rows, plan, units, seed, random_state, ranks, estimator_name):
     ValueError
         If X is out of the range of float32, or if the networks have nothing to train.
     """
-    units.check_range(math.prod(rows.shape), plan.has_linear_path)
+    for each in (units, input_units):
+        each.check_range(math.prod(rows.shape), plan.has_linear_path)
     n_components, start, path, fill = plan.n_components, None, None, None
     if plan.missing_rate:
         sample = Sample(rows, units, seed)
-        fill = ranks.agree_on(lambda: fit_fill(sample.read_array(MAX_ROWS_TO_FILL))).to(rows.device)
+        few = sample.choose_index(MAX_ROWS_TO_FILL)
+        fill = ranks.agree_on(lambda: fit_fill(sample.read_array(few))).to(rows.device)
     if plan.has_linear_path or n_components < 1:
-        corrupt = make_start_corruption(plan, units, random_state, fill)
+        corrupt = make_start_corruption(plan, input_units, random_state, fill)
         how = {"random_state": seed, "corrupt": corrupt, "beta": plan.beta, "fill": fill}
-        compute = partial(compute_start, rows, units, **how)
+        compute = partial(compute_start, rows, units, input_units=input_units, **how)
         start, drawn = ranks.agree_on(
-            lambda: (compute_enough(compute, plan, min(rows.shape)), random_state)
+            lambda: (compute_enough(compute, plan, min(rows.targets.shape)), random_state)
         )
         random_state.set_state(drawn.get_state())  # the first rank may have drawn from it
         n_components = start.decoder.shape[1]
     if plan.has_linear_path:
         path = LinearPath(start.code_rms, start.bias is not None, start.decoder_bias is not None)
-    is_sparse = rows.multiply_best_as_sparse and units.is_near_zero() and plan.encoder is None
+    is_sparse = rows.multiply_best_as_sparse and input_units.is_near_zero() and plan.encoder is None
     n_factors = 0 if fill is None else fill.factors.shape[1]
     architecture = plan.make_architecture(int(n_components), path, is_sparse, n_factors)
     start = start if plan.has_linear_path else None
     generator = draw_generator(random_state)
-    model = make_model(architecture, units, generator, start, estimator_name, fill)
+    model = make_model(architecture, units, input_units, generator, start, estimator_name, fill)
     if plan.has_correction:
         spread_hidden_units(model, random_state)
     if plan.max_epochs and not model.can_train():
@@ -186,25 +189,31 @@ def start_folds(model, rows, plan, seed, random_state, members):
     Returns
     -------
     models : list of Model
-    offsets : tensor of shape (n_folds, n_features), float32
-        Standardised; zeros where the networks see X itself.
+    input_offsets, offsets : tensors of shapes (n_folds, n_features), (n_folds, n_outputs), float32
+        Of rows and of their targets, standardised; zeros where the networks see X itself.
     """
     models = [copy.deepcopy(model) for _ in members]
-    offsets = torch.zeros(len(members), rows.shape[1], dtype=torch.float32)
-    if not plan.standardizes:
-        return models, offsets
-    clean = getattr(rows, "clean", rows)
-    u = model.units.standardize(clean.read(slice(0, len(rows)))).cpu()
-    for fold, offset, index in zip(models, offsets, members, strict=True):
-        mean = u[index].double().nanmean(dim=0).nan_to_num(nan=0.0)
-        offset.copy_(mean)
+    means = [compute_means(rows.targets, model.units, members, plan)]
+    if rows.targets is not rows:
+        means.append(compute_means(rows, model.input_units, members, plan))
+    for fold, index, *of_fold in zip(models, members, *means, strict=True):
         if plan.has_linear_path:
-            units = model.units.move_origin(mean)
-            corrupt = make_start_corruption(plan, units, random_state, model.fill)
+            units = model.units.move_origin(of_fold[0])
+            input_units = model.input_units.move_origin(of_fold[-1])
+            corrupt = make_start_corruption(plan, input_units, random_state, model.fill)
             how = {"corrupt": corrupt, "index": index, "beta": plan.beta, "fill": model.fill}
+            how |= {"input_units": input_units}
             start = compute_start(rows, units, model.architecture.n_components, seed, **how)
             set_start(fold.encoder, fold.decoder, start)
-    return models, offsets
+    return models, means[-1].float(), means[0].float()
+
+
+def compute_means(rows, units, members, plan):
+    """Return the means of some `Rows` over the members of each fold, standardised, float64."""
+    if not plan.standardizes:
+        return torch.zeros(len(members), rows.shape[1], dtype=torch.float64)
+    u = units.standardize(rows.read(slice(0, len(rows)))).cpu()
+    return torch.stack([u[index].double().nanmean(dim=0).nan_to_num(nan=0.0) for index in members])
 
 
 def make_start_corruption(plan, units, random_state, fill):
@@ -223,11 +232,19 @@ def make_array_corruption(plan, units, random_state, fill=None):
 
 
 def compute_start(
-    rows, units, n_components, random_state, corrupt=None, index=None, beta=None, fill=None
+    rows,
+    units,
+    n_components,
+    random_state,
+    corrupt=None,
+    index=None,
+    beta=None,
+    fill=None,
+    input_units=None,
 ):
     """Return the best linear autoencoder of the rows of a table.
 
-    Without corruption it is PCA. With one it maps corrupted rows to clean ones: the
+    Without corruption it is PCA. With one, or of pairs, it maps damaged rows to clean ones: the
     regression followed by the PCA of its predictions, which is the best linear map of that
     rank [1]_. If the units have logits, the outputs are logits of X.
 
@@ -237,6 +254,7 @@ def compute_start(
         Of more than `MAX_ROWS` rows a random sample of that many is used, and fewer where
         `MAX_ENTRIES` is less.
     units : Units
+        Of the targets.
     n_components : int or float
         Number of codes, or the share in (0, 1) of the variance of all components that they
         shall explain. Codes beyond what `PCA` can give, min(n_samples, n_features), start at
@@ -252,6 +270,8 @@ def compute_start(
         PCA. None for other autoencoders.
     fill : FillMissing, default=None
         Of rows with missing values.
+    input_units : Units, default=None
+        Of what the networks see; None for `units`. Pairs have their own.
 
     Returns
     -------
@@ -262,17 +282,16 @@ def compute_start(
     .. [1] Izenman, "Reduced-rank regression for the multivariate linear model", Journal of
        Multivariate Analysis 5, 1975.
     """
-    sample = Sample(rows, units, random_state, index, fill)
+    sample = inputs = Sample(rows, input_units or units, random_state, index, fill)
     if beta is not None:
         return compute_probabilistic_start(sample, n_components, random_state, beta)
     restoration = None
-    if hasattr(rows, "clean"):
-        damaged, sample = sample.read_array(), sample.turn_clean()
-        corrupt = partial(repeat_rows, damaged)
-    if corrupt is None:
+    if rows.targets is not rows:
+        sample = inputs.make_targets(units)
+    if corrupt is None and sample is inputs:
         components, variance = sample.compute_components(n_components, random_state)
     else:
-        restoration = Restoration(sample.read_array(), corrupt)
+        restoration = Restoration(*read_pairs(sample, inputs, inputs.choose_index()), corrupt)
         components, variance = compute_components(restoration.scores, n_components, random_state)
     code_rms = math.sqrt(variance.mean())
     if code_rms < np.finfo(np.float32).eps:  # constant rows, or rows that cannot be restored
@@ -290,8 +309,8 @@ def compute_start(
         )
     if not units.has_logits:
         return start
-    few = sample.read_few_rows()
-    return convert_to_logits(start, few, few if corrupt is None else corrupt(few), units)
+    few, seen = read_pairs(sample, inputs, inputs.choose_few())
+    return convert_to_logits(start, few, seen if corrupt is None else corrupt(seen), units)
 
 
 def compute_probabilistic_start(sample, n_components, random_state, beta):
@@ -374,7 +393,7 @@ def make_bernoulli_start(sample, components, variance, n_codes):
     n_active = int((variance > LEAST_NOISE).sum())
     deviation = np.sqrt(variance[:n_active, None])
     encoder, decoder = components[:n_active] / deviation, (deviation * components[:n_active]).T
-    rows = sample.read_few_rows()
+    rows = sample.read_array(sample.choose_few())
     path = LinearStart(encoder, None, decoder, None, 1.0)
     path = convert_to_logits(path, rows, rows, sample.units)
     logits = rows @ encoder.T @ path.decoder.T + path.decoder_bias
@@ -411,11 +430,13 @@ class Sample:
             rng = check_random_state(random_state)
             self.index = np.sort(rng.choice(self.index, MAX_ROWS, replace=False))
         self.shape = len(self.index), rows.shape[1]
+        self.n_columns = max(rows.shape[1], rows.targets.shape[1])
 
-    def turn_clean(self):
-        """Return the sample of the clean rows of pairs."""
+    def make_targets(self, units):
+        """Return the sample of what these rows should become, in some units."""
         other = copy.copy(self)
-        other.rows = self.rows.clean
+        other.rows, other.units = self.rows.targets, units
+        other.shape = len(self.index), other.rows.shape[1]
         return other
 
     def compute_components(self, n_components, random_state):
@@ -483,29 +504,32 @@ class Sample:
         covariance = (products - torch.outer(total, total) / n_samples) / (n_samples - 1)
         return covariance.cpu().numpy()
 
-    def read_array(self, max_rows=MAX_ROWS):
-        """Return the standardised rows as an array: all, or `max_rows` spread evenly over them.
+    def choose_index(self, max_rows=MAX_ROWS):
+        """Return the index of all rows, or of `max_rows` spread evenly over them.
 
         There are fewer where so many would have more than `MAX_ENTRIES` entries.
         """
-        _, n_features = self.shape
         min_rows = MIN_DENSE_ROWS if self.is_sparse else MAX_ROWS_FOR_SLOPE
-        max_rows = min(max_rows, max(min_rows, MAX_ENTRIES // n_features))
-        index = self.index[:: -(-len(self.index) // max_rows)]
-        array = torch.empty(len(index), n_features, dtype=self.rows.dtype)
+        max_rows = min(max_rows, max(min_rows, MAX_ENTRIES // self.n_columns))
+        return self.index[:: -(-len(self.index) // max_rows)]
+
+    def choose_few(self):
+        """Return the index of as many rows as the slope of logits needs."""
+        max_rows = MAX_ROWS_FOR_SLOPE
+        if self.is_sparse:
+            fit = MAX_SPARSE_ENTRIES_FOR_SLOPE // self.n_columns
+            max_rows = min(max_rows, max(MIN_DENSE_ROWS, fit))
+        return self.choose_index(max_rows)
+
+    def read_array(self, index=None):
+        """Return the standardised rows at an index as an array, those of `choose_index` if None."""
+        index = self.choose_index() if index is None else index
+        array = torch.empty(len(index), self.shape[1], dtype=self.rows.dtype)
         n_filled = 0
         for part in self.read_parts(index):
             array[n_filled : n_filled + len(part)] = part
             n_filled += len(part)
         return array.numpy()
-
-    def read_few_rows(self):
-        """Return standardised rows as an array, as many as the slope of logits needs."""
-        max_rows = MAX_ROWS_FOR_SLOPE
-        if self.is_sparse:
-            fit = MAX_SPARSE_ENTRIES_FOR_SLOPE // self.shape[1]
-            max_rows = min(max_rows, max(MIN_DENSE_ROWS, fit))
-        return self.read_array(max_rows)
 
     def read_parts(self, index):
         """Yield the rows at an index, standardised in their dtype, part by part."""
@@ -648,9 +672,10 @@ def convert_to_logits(start, targets, inputs, units):
     return replace(start, decoder=decoder, decoder_bias=bias)
 
 
-def repeat_rows(damaged, clean):
-    """Return the damaged rows of an array of clean ones, which has all of them in turn."""
-    return np.tile(damaged, (len(clean) // len(damaged), 1))
+def read_pairs(targets, inputs, index):
+    """Return the standardised rows of two samples at an index; the same array if they are one."""
+    rows = targets.read_array(index)
+    return rows, rows if inputs is targets else inputs.read_array(index)
 
 
 def corrupt_array(corruption, generator, rows):
@@ -663,18 +688,21 @@ def corrupt_array(corruption, generator, rows):
 
 
 class Restoration:
-    """The regression of clean rows on corrupted copies of them, in an orthonormal basis.
+    """The regression of clean rows on damaged ones, in an orthonormal basis.
 
     Parameters
     ----------
-    U : ndarray of shape (n_samples, n_features)
-    corrupt : callable
+    U : ndarray of shape (n_samples, n_outputs)
+        Clean rows.
+    damaged : ndarray of shape (n_samples, n_features)
+        What is to be corrupted: U itself, or the damaged rows of pairs.
+    corrupt : callable or None
         Returns a corrupted copy of an array of rows.
 
     Attributes
     ----------
-    basis : ndarray of shape (n_basis, n_features)
-        A basis of the features or, where these are more than the rows, of the span of the rows.
+    basis : ndarray of shape (n_basis, n_outputs)
+        A basis of the outputs or, where these are more than the rows, of the span of the rows.
     weight : ndarray of shape (n_basis, n_features)
     bias : ndarray of shape (n_basis,)
         weight @ u + bias are the coordinates of the row restored from u.
@@ -682,26 +710,30 @@ class Restoration:
         Coordinates of the rows restored from corrupted copies of U.
     """
 
-    def __init__(self, U, corrupt):
-        n_samples, n_features = U.shape
-        wide = n_samples < n_features
-        self.basis = np.eye(n_features, dtype=U.dtype)
+    def __init__(self, U, damaged, corrupt):
+        n_samples, n_outputs = U.shape
+        n_features = damaged.shape[1]
+        wide = n_samples < n_outputs
+        self.basis = np.eye(n_outputs, dtype=U.dtype)
         if wide:
-            self.basis, _ = compute_components(U.copy(), n_features, random_state=0)
-        n_draws = min(
-            -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples), MAX_CORRUPTED_ENTRIES // U.size
-        )
-        clean = np.tile(U, (n_draws, 1)) if n_draws > 1 else U
-        corrupted = corrupt(clean)
+            self.basis, _ = compute_components(U.copy(), n_outputs, random_state=0)
+        clean, corrupted = U, damaged
+        if corrupt is not None:
+            n_enough = -(-CORRUPTED_ROWS_A_FEATURE * n_features // n_samples)
+            n_draws = max(1, min(n_enough, MAX_CORRUPTED_ENTRIES // damaged.size))
+            clean = np.tile(U, (n_draws, 1)) if n_draws > 1 else U
+            corrupted = corrupt(np.tile(damaged, (n_draws, 1)) if n_draws > 1 else damaged)
         variance = float(corrupted.var(axis=0).mean())
         if variance <= (10 * np.finfo(np.float32).eps) ** 2 * np.square(corrupted).mean():
             variance = 1.0  # only rounding errors of U are left
         # at least what the solver needs, in its precision, if features are linearly dependent
         share = max(PENALTY / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
         regression = Ridge(share * variance * len(clean), solver="cholesky")
-        changes = clean - corrupted
+        # the penalty draws it towards the identity, where that is a map of these features
+        has_identity = n_features == n_outputs
+        changes = clean - corrupted if has_identity else clean
         regression.fit(corrupted, changes @ self.basis.T if wide else changes)
-        self.weight = self.basis + np.atleast_2d(regression.coef_)
+        self.weight = np.atleast_2d(regression.coef_) + (self.basis if has_identity else 0)
         self.bias = np.atleast_1d(regression.intercept_)
         self.scores = corrupted @ self.weight.T + self.bias
 
@@ -715,5 +747,5 @@ def warn_of_few_rows(plan, n_components):
             f"The first chunk of partial_fit has {plan.n_samples} rows. {start} are computed from "
             f"it once and for all: pass at least {n_enough} rows, ten for each component, drawn at "
             "random.",
-            stacklevel=4,  # where partial_fit was called
+            stacklevel=5,  # where partial_fit was called
         )

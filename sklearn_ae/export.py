@@ -101,7 +101,8 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
     except ImportError as error:
         raise ImportError("to_onnx needs more packages: pip install sklearn-ae[onnx]") from error
     model = copy.deepcopy(estimator._model_).cpu()
-    model.units.to(torch_dtype)
+    for units in (model.units, model.input_units):
+        units.to(torch_dtype)
     program = _export(_Part(model, part, estimator.clip).eval(), *_NAMES[part])
     if is_file:
         path.write(program.model_proto.SerializeToString())
@@ -211,14 +212,14 @@ class _Part(torch.nn.Module):
     def make_example(self):
         """Return rows or codes that the part takes."""
         if self.encodes:
-            return self.model.units.mean.expand(2, -1).clone()
+            return self.model.input_units.mean.expand(2, -1).clone()
         n_components = self.model.architecture.n_components
         return torch.zeros(2, n_components, dtype=torch.float32, device="cpu")
 
     def forward(self, rows):
         """Compute what the part does."""
         if self.encodes:
-            rows = self.model.compute_codes(self.model.units.make_inputs(rows))
+            rows = self.model.compute_codes(self.model.input_units.make_inputs(rows))
         if self.decodes:
             rows = self.model.units.restore(self.model.decoder(rows), self.clip)
         return rows

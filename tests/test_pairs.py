@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -12,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae.export import to_onnx
 
 CLEAN = load_digits().data / 16
 GHOSTS = CLEAN + 0.8 * np.roll(CLEAN, 8, axis=1)
@@ -87,6 +89,101 @@ def test_containers(fitted):
     assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(X_TEST), codes)
 
 
+def colour(rows):
+    """Return three channels of grey rows: other columns than those of X."""
+    return np.concatenate([rows, 1 - rows, rows**2], axis=1)
+
+
+@pytest.fixture(scope="module")
+def coloured():
+    return DenoisingAutoencoder(32, clip=True, **QUICK).fit(X, X_clean=colour(Y))
+
+
+def test_clean_rows_may_have_other_columns(coloured):
+    restored = coloured.reconstruct(X_TEST)
+    expected = colour(Y_TEST)
+    assert restored.shape == expected.shape
+    assert_allclose(coloured.inverse_transform(coloured.transform(X_TEST)), restored)
+    assert_allclose(coloured.mean_, colour(Y).mean(axis=0))
+    assert restored.min() >= 0
+    assert restored.max() <= 1
+    assert np.square(restored - expected).mean() < 0.2 * expected.var(axis=0).mean()
+    r2 = r2_score(expected, restored, multioutput="variance_weighted")
+    assert coloured.score(X_TEST, X_clean=expected) == pytest.approx(r2)
+    scores = -np.square(restored - expected).mean(axis=1)
+    assert_allclose(coloured.score_samples(X_TEST, X_clean=expected), scores)
+    for method in ("score", "score_samples"):
+        with pytest.raises(ValueError, match=f"{method} needs X_clean"):
+            getattr(coloured, method)(X_TEST)
+
+
+def test_the_start_with_other_columns_is_the_regression():
+    start = DenoisingAutoencoder(64, init="linear", max_epochs=0).fit(X, X_clean=colour(Y))
+    regression = Ridge(1.0).fit(X, colour(Y))
+    assert_allclose(start.reconstruct(X_TEST), regression.predict(X_TEST), atol=0.08)
+    fewer = DenoisingAutoencoder(8, init="linear", max_epochs=0).fit(X, X_clean=Y[:, 16:32])
+    assert fewer.reconstruct(X_TEST).shape == (len(X_TEST), 16)
+    assert fewer.score(X_TEST, X_clean=Y_TEST[:, 16:32]) > 0.8
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"init": "random"},
+        {"ordered": True},
+        {"conv_filters": (4,), "image_shape": (1, 8, 8)},
+        {"loss": "binary_cross_entropy"},
+        {"output_activation": "logistic"},
+        {"n_components": 0.9},
+        {"validation_fraction": 0.2},
+        {"corruption": "masking", "corruption_level": 0.1},
+    ],
+    ids=str,
+)
+def test_networks_of_all_kinds_with_other_columns(params):
+    given = X.clip(0, 1) if "output_activation" in params else X
+    model = DenoisingAutoencoder(**{"n_components": 16, **QUICK, **params})
+    model.fit(given, X_clean=colour(Y))
+    error = np.square(model.reconstruct(X_TEST) - colour(Y_TEST)).mean()
+    has_start = not {"init", "output_activation"} & params.keys()  # others begin at chance
+    assert error < (0.5 if has_start else 1.0) * colour(Y_TEST).var(axis=0).mean()
+
+
+def test_images_whose_channels_do_not_fit():
+    model = DenoisingAutoencoder(4, conv_filters=(4,), image_shape=(1, 8, 8), **QUICK)
+    with pytest.raises(ValueError, match="no whole number of channels"):
+        model.fit(X, X_clean=Y[:, :50])
+
+
+def test_pairs_are_corrupted_only_if_asked(fitted):
+    none = DenoisingAutoencoder(32, corruption_level=9.0, **QUICK).fit(X, X_clean=Y)
+    assert_array_equal(none.transform(X_TEST), fitted.transform(X_TEST))
+    asked = DenoisingAutoencoder(32, corruption="gaussian", **QUICK).fit(X, X_clean=Y)
+    noisy = X_TEST + np.random.RandomState(1).normal(0, 0.5, X_TEST.shape)
+    errors = [np.square(model.reconstruct(noisy) - Y_TEST).mean() for model in (asked, fitted)]
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_chunks_of_pairs(coloured):
+    model = DenoisingAutoencoder(16, **QUICK)
+    for part in np.array_split(np.arange(800), 2):
+        model.partial_fit(X[part], X_clean=colour(Y[part]))
+    assert model.score(X_TEST, X_clean=colour(Y_TEST)) > 0.5
+    with pytest.raises(ValueError, match="number of columns of X_clean"):
+        model.partial_fit(X)
+
+
+def test_saved_and_truncated_models_of_pairs(tmp_path, coloured):
+    restored = coloured.reconstruct(X_TEST)
+    loaded = pickle.loads(pickle.dumps(coloured))
+    assert_array_equal(loaded.reconstruct(X_TEST), restored)
+    assert loaded.net_.module_.input_units is not loaded.net_.module_.units
+    to_onnx(coloured, tmp_path / "colour.onnx", "reconstruct")
+    session = onnxruntime.InferenceSession(tmp_path / "colour.onnx")
+    (by_onnx,) = session.run(None, {"X": X_TEST})
+    assert_allclose(by_onnx, restored, atol=1e-5)
+
+
 def test_groups_of_pairs_are_not_split():
     groups = np.arange(len(X)) // 100
     assert DenoisingAutoencoder(8, **QUICK).fit(X, X_clean=Y, groups=groups).n_iter_ > 0
@@ -100,10 +197,10 @@ def test_a_warm_start_goes_on_with_pairs():
 
 def test_errors():
     model = DenoisingAutoencoder(4, **QUICK)
-    with pytest.raises(ValueError, match="X_clean must have the shape of X"):
+    with pytest.raises(ValueError, match="X_clean must have one row for each of the 800 rows"):
         model.fit(X, X_clean=Y[:-1])
-    with pytest.raises(ValueError, match="X_clean must have the shape of X"):
-        model.fit(X, X_clean=Y[:, :5])
+    with pytest.raises(ValueError, match="X_clean contains infinity"):
+        model.fit(X, X_clean=np.where(Y > 0.9, np.inf, Y))
     with pytest.raises(ValueError, match="X_val cannot be used with X_clean"):
         model.fit(X, X_clean=Y, X_val=X_TEST)
     holes = np.where(X > 1.5, np.nan, X)
