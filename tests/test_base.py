@@ -95,14 +95,14 @@ def test_a_row_has_the_same_code_in_any_company(digits):
     assert_array_equal(autoencoder.transform(X[::-1])[::-1], together)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "score_samples"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_values_that_are_not_finite_are_found_in_any_part(digits, bad, method, activation):
     autoencoder = quick(init="random", activation=activation, max_epochs=1).fit(digits[0])
     X = digits[1].copy()
     X[-1, 3] = bad
-    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+    with pytest.raises(ValueError, match="Input X contains infinity"):
         getattr(autoencoder, method)(X)
 
 
@@ -656,8 +656,7 @@ def test_numeric_categories(X):
     expected = quick(1).fit(frame.astype(float))
     assert_array_equal(quick(1).fit(frame).transform(frame), expected.transform(frame))
     frame.loc[0, "kind"] = None
-    with pytest.raises(ValueError, match="NaN"):
-        expected.transform(frame)
+    assert_array_equal(expected.transform(frame), expected.transform(frame.astype(float)))
 
 
 def test_tensors_that_want_gradients(X):

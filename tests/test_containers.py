@@ -665,9 +665,12 @@ def test_what_is_not_finite_is_named_although_it_is_assumed_to_be(convert, bad, 
     numbers[7, 2] = bad
     estimator = make_autoencoder().fit(NUMBERS)
     settings = {"assume_finite": True, "skip_parameter_validation": skip}
-    for method in ("transform", "reconstruct", "score", "score_samples", "fit", "partial_fit"):
-        if np.isnan(bad) and method == "fit":  # which takes missing values
-            continue
+    of_fitted = "transform", "reconstruct", "score", "score_samples"
+    if np.isnan(bad):  # which these methods, and fit, take for missing values
+        for method in of_fitted:
+            expected = getattr(estimator, method)(numbers)
+            assert_allclose(getattr(estimator, method)(convert(numbers)), expected, rtol=1e-4)
+    for method in ("partial_fit",) if np.isnan(bad) else (*of_fitted, "fit", "partial_fit"):
         with (
             config_context(**settings),
             pytest.raises(ValueError, match=r"X (contains (NaN|infinity)|has missing values)"),

@@ -78,7 +78,7 @@ def test_stacked_networks_compute_what_each_does(name, n_rows, n_models, seed):
     with torch.no_grad():
         alone = [compute_alone(*args) for args in zip(models, offsets, u, strict=True)]
         for as_one in (True, False):
-            output = Networks(copy.deepcopy(models), offsets, as_one).eval()(u)
+            output = Networks(copy.deepcopy(models), offsets, offsets, as_one).eval()(u)
             assert_allclose(output, torch.stack(alone), rtol=1e-4, atol=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_stacked_networks_decode_each_size_of_an_ordered_code_as_each_does(X):
         ]
         expected = [torch.stack(outputs) for outputs in zip(*alone, strict=True)]
         for as_one in (True, False):
-            networks = Networks(copy.deepcopy(models), offsets, as_one).eval()
+            networks = Networks(copy.deepcopy(models), offsets, offsets, as_one).eval()
             for output, of_size in zip(networks.reconstruct_sizes(u, sizes), expected, strict=True):
                 assert_allclose(output, of_size, rtol=1e-4, atol=1e-4)
     networks.release()
@@ -109,7 +109,7 @@ def test_stacked_networks_of_sparse_rows_compute_what_each_does():
     u = torch.randn(3, 7, 30)
     with torch.no_grad():
         alone = [compute_alone(*args) for args in zip(models, offsets, u, strict=True)]
-        output = Networks(models, offsets, True)(u)
+        output = Networks(models, offsets, offsets, True)(u)
     assert_allclose(output, torch.stack(alone), rtol=1e-4, atol=1e-5)
 
 
@@ -151,7 +151,7 @@ def test_stacked_networks_train_as_each_does_in_a_loop_of_torch(name, optimizer)
             [compute_alone(*args) for args in zip(alone, offsets, u, strict=True)]
         )
     for as_one in (True, False):
-        networks = Networks(copy.deepcopy(models), offsets, as_one)
+        networks = Networks(copy.deepcopy(models), offsets, offsets, as_one)
         train(networks.parameters(), lambda u: 3 * loss(networks(u), u))  # noqa: B023
         with torch.no_grad():
             assert_allclose(networks(u), expected, atol=2e-4)

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ae import (
@@ -286,8 +286,6 @@ def test_errors_about_missing_values():
     with pytest.raises(ValueError, match="infinity"):
         AutoencoderTransformer(2, **QUICK).fit(endless)
     whole = AutoencoderTransformer(2, **QUICK).fit(WHOLE)
-    with pytest.raises(ValueError, match="contains NaN"):
-        whole.transform(X)
     with pytest.raises(ValueError, match="the X of the first fit had none"):
         whole.partial_fit(X)
     with pytest.raises(ValueError, match="It has missing values, and X has none"):
@@ -295,6 +293,49 @@ def test_errors_about_missing_values():
     holes = AutoencoderTransformer(2, **QUICK).fit(X)
     with pytest.raises(ValueError, match="infinity"):
         holes.transform(endless)
+
+
+# ----------------------------------------------------- models that have seen no missing values
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AutoencoderTransformer(5, **QUICK),
+        lambda: AutoencoderTransformer(5, init="random", **{**QUICK, "max_epochs": 100}),
+        lambda: AutoencoderTransformer(5, ordered=True, **QUICK),
+        lambda: DenoisingAutoencoder(5, **QUICK),
+        lambda: VariationalAutoencoder(5, **QUICK),
+        lambda: VariationalAutoencoder(5, loss="binary_cross_entropy", **QUICK),
+    ],
+)
+def test_they_fill_by_reconstruction(make):
+    whole = MinMaxScaler().fit_transform(WHOLE)
+    holes = np.where(np.isnan(X), np.nan, whole)
+    model = make().fit(whole)
+    codes = model.transform(holes)
+    filled_with_means = model.transform(np.where(np.isnan(holes), whole.mean(axis=0), holes))
+    expected = model.transform(whole)
+    assert np.square(codes - expected).mean() < np.square(filled_with_means - expected).mean()
+    has_holes = np.isnan(holes).any(axis=1)
+    assert_array_equal(codes[~has_holes], expected[~has_holes])
+    assert_array_equal(model.transform(holes[:3]), codes[:3])  # whatever rows are beside it
+    assert np.isfinite(model.score_samples(holes)).all()
+    assert np.isfinite(model.score(holes))
+
+
+def test_they_fill_a_linear_code_as_least_squares_does():
+    model = AutoencoderTransformer(2, init="linear", max_epochs=0).fit(WHOLE)
+    holes = WHOLE[:50].copy()
+    holes[:, 3] = np.nan
+    V = PCA(2).fit(WHOLE).components_.T
+    known = np.arange(WHOLE.shape[1]) != 3
+    centred = (holes - WHOLE.mean(axis=0))[:, known]
+    expected = np.linalg.lstsq(V[known], centred.T)[0].T
+    assert_allclose(abs(model.transform(holes)), abs(expected), rtol=1e-3, atol=1e-3)
+    restored = model.reconstruct(holes)
+    errors = np.square(restored - WHOLE[:50])[:, known].mean(axis=1)
+    assert_allclose(model.score_samples(holes), -errors, rtol=1e-6)
 
 
 # ------------------------------------------------------------------------------- the imputer

@@ -52,14 +52,22 @@ def architecture(
         **others,
     }
     return Architecture(
-        n_features, n_components, None, list(hidden), activation, list(filters), shape, **others
+        n_features,
+        n_features,
+        n_components,
+        None,
+        list(hidden),
+        activation,
+        list(filters),
+        shape,
+        **others,
     )
 
 
 def make_autoencoder(any_architecture, generator, start=None, scale=1.0):
     """Return the model of an architecture, for rows that are divided by a scale."""
     units = make_units(np.zeros(any_architecture.n_features), scale)
-    return make_model(any_architecture, units, generator, start, "Estimator")
+    return make_model(any_architecture, units, units, generator, start, "Estimator")
 
 
 def residual(any_architecture, start, scale=1.0):
