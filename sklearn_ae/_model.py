@@ -18,8 +18,9 @@ CHUNK_ENTRIES = 2**21
 # this, a row has the same code whatever other rows it is passed with.
 ROW_MULTIPLE = 64
 
-# Times that missing entries are replaced by their reconstruction.
-N_FILLS = 20
+# Times that missing entries are replaced by their reconstruction. More of them fit the code to few
+# observed entries: over seven tables the codes were then further from those of whole rows.
+N_FILLS = 2
 
 OUT_OF_MEMORY = (
     "Out of memory on the device. Use a smaller batch_size, smaller layers, or device='cpu'."
@@ -232,8 +233,8 @@ def run_padded(module, rows):
 def fill_by_reconstruction(model, u):
     """Return standardised rows whose missing entries are what the autoencoder makes of the row.
 
-    They start at the means, and are replaced by their reconstruction several times [1]_, as many
-    times for every row: its code must not depend on the rows beside it.
+    They start at the means, and are replaced by their reconstruction [1]_, as many times for every
+    row: its code must not depend on the rows beside it.
 
     Parameters
     ----------
