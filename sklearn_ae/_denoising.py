@@ -576,5 +576,7 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
                     "The values of X are too large for a callable corruption, which works on "
                     "float32. Scale X, e.g. with StandardScaler."
                 )
-            batch = rows.read(slice(0, 2)).to(torch.float32, copy=True)
+            batch = rows.read(slice(0, 2)).as_subclass(torch.Tensor)
+            means = moments.mean.to(batch)  # in place of missing values, which training fills
+            batch = torch.where(batch.isnan(), means, batch).float()
             _call_corruption(corruption, batch, torch.Generator(batch.device))

@@ -446,7 +446,7 @@ def make_plan(
         image_shape=resolve_image_shape(p, len(conv_filters), n_features, n_outputs),
         output_activation=output_activation,
         has_linear_path=has_linear_path,
-        has_correction=has_linear_path and resolve_correction(p, defaults),
+        has_correction=has_linear_path and resolve_correction(p, defaults, is_paired),
         solves_last_layer=has_linear_path and can_solve_last_layer(p),
         has_logits=has_logits,
         standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
@@ -575,10 +575,11 @@ def resolve_linear_path(p, output_activation):
     return p.init != "random" and not obstacles
 
 
-def resolve_correction(p, defaults):
+def resolve_correction(p, defaults, is_paired):
     """Return whether to start with the correction, where there is a linear path."""
-    # with many rows, features that are learnt are better than random ones
-    helps = p.max_epochs == 0 or (p.early_stopping and defaults.cross_fits)
+    # with many rows, features that are learnt are better than random ones; of pairs there is one
+    # draw of the damage only, and a trained network may be no better
+    helps = p.max_epochs == 0 or (p.early_stopping and (defaults.cross_fits or is_paired))
     return helps and can_solve_last_layer(p)
 
 

@@ -2,9 +2,10 @@
 
 import copy
 import math
+import operator
 import warnings
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from inspect import signature
 
 import numpy as np
@@ -20,7 +21,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from ._correction import spread_hidden_units
+from ._correction import PART_ROWS, PENALTIES, HiddenRidge, Sums, spread_hidden_units
 from ._missing import MAX_ROWS as MAX_ROWS_TO_FILL
 from ._missing import fit_fill, make_corruption
 from ._model import make_model
@@ -726,16 +727,33 @@ class Restoration:
         variance = float(corrupted.var(axis=0).mean())
         if variance <= (10 * np.finfo(np.float32).eps) ** 2 * np.square(corrupted).mean():
             variance = 1.0  # only rounding errors of U are left
-        # at least what the solver needs, in its precision, if features are linearly dependent
-        share = max(PENALTY / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
-        regression = Ridge(share * variance * len(clean), solver="cholesky")
         # the penalty draws it towards the identity, where that is a map of these features
         has_identity = n_features == n_outputs
         changes = clean - corrupted if has_identity else clean
-        regression.fit(corrupted, changes @ self.basis.T if wide else changes)
+        changes = changes @ self.basis.T if wide else changes
+        penalty = choose_penalty(corrupted, changes) if corrupt is None else PENALTY
+        # at least what the solver needs, in its precision, if features are linearly dependent
+        share = max(penalty / n_samples, 10 * n_features * np.finfo(U.dtype).eps)
+        regression = Ridge(share * variance * len(clean), solver="cholesky")
+        regression.fit(corrupted, changes)
         self.weight = np.atleast_2d(regression.coef_) + (self.basis if has_identity else 0)
         self.bias = np.atleast_1d(regression.intercept_)
         self.scores = corrupted @ self.weight.T + self.bias
+
+
+def choose_penalty(inputs, targets):
+    """Return the ridge penalty for pairs, of which there is one draw: by cross-validation.
+
+    It is in mean variances of an input. Where there are more features than rows, which would take
+    long, it is that for corrupted rows.
+    """
+    if inputs.shape[0] <= inputs.shape[1]:
+        return PENALTY
+    pairs = zip(
+        *(torch.from_numpy(rows).split(PART_ROWS) for rows in (inputs, targets)), strict=True
+    )
+    sums = reduce(operator.add, (Sums.of_rows(*(rows.double() for rows in pair)) for pair in pairs))
+    return float(PENALTIES[HiddenRidge(sums).validate().argmin()])
 
 
 def warn_of_few_rows(plan, n_components):

@@ -277,6 +277,18 @@ def test_searches_and_pipelines():
     assert make_pipeline(*steps).fit(train, y_train).score(test, y_test) > 0.9
 
 
+def test_a_callable_corruption_gets_rows_that_are_filled():
+    seen = []
+
+    def add_one(batch, generator):
+        seen.append(bool(batch.isnan().any()))
+        return batch + 1
+
+    holes = np.r_[np.full((1, X.shape[1]), np.nan), X]
+    DenoisingAutoencoder(2, corruption=add_one, **QUICK).fit(holes)
+    assert not any(seen)
+
+
 def test_errors_about_missing_values():
     empty = np.c_[X, np.full((len(X), 1), np.nan)]
     with pytest.raises(ValueError, match="no value at all in column 30"):
