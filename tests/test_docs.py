@@ -8,7 +8,9 @@ from pathlib import Path
 
 import dask.dataframe as dd
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 from zoo import run_python
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
@@ -30,18 +32,51 @@ def own_blocks(page):
     return [code for code in python_blocks(page) if "sklearn_ae" in code]
 
 
-@pytest.mark.parametrize("code", own_blocks("coming_from.rst"))
-def test_what_stands_beside_others_code_runs(code):
-    X = np.random.RandomState(0).uniform(size=(90, 784))
-    names = {"X_train": X[:60], "X_test": X[60:], "X_noisy": X[:60] ** 2, "X_noisy_test": X[60:]}
-    exec(compile(code, "coming_from.rst", "exec"), names)
-    autoencoder = names["autoencoder"]
-    assert autoencoder.transform(X).shape == (90, autoencoder.n_components)
+def list_own_blocks():
+    """Return the code of this package beside that of other libraries, and its page."""
+    pages = [path.relative_to(DOCS) for path in sorted((DOCS / "coming_from").glob("*.rst"))]
+    return [pytest.param(page, code, id=page.stem) for page in pages for code in own_blocks(page)]
+
+
+def make_arrays():
+    """Return the arrays that pages of other libraries name."""
+    X = np.random.RandomState(0).uniform(size=(110, 784))
+    names = {"X_train": X[:60], "X_val": X[60:80], "X_test": X[80:]}
+    return names | {"X_noisy": X[:60] ** 2, "X_noisy_test": X[80:]}
+
+
+def make_frames():
+    """Return tables of numbers and categories, with missing values."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.normal(40, 10, 300), "income": rng.lognormal(size=300)})
+    table["job"] = rng.choice(["baker", "pilot", None], 300)
+    table.loc[::17, "age"] = None
+    return {"X_train": table[:200], "X_val": table[200:250], "X_test": table[250:]}
+
+
+@pytest.mark.parametrize(("page", "code"), list_own_blocks())
+def test_what_stands_beside_others_code_runs(page, code):
+    names = make_frames() if page.stem == "dfencoder" else make_arrays()
+    exec(compile(code, str(page), "exec"), names)
+    autoencoder, X_test = names["autoencoder"], names["X_test"]
+    last = autoencoder[-1] if isinstance(autoencoder, Pipeline) else autoencoder
+    assert autoencoder.transform(X_test).shape == (len(X_test), last.n_components)
+
+
+def test_codes_of_a_mixed_table_are_decoded_to_its_columns():
+    names = make_frames()
+    fit, decode = python_blocks("coming_from/dfencoder.rst")[1:]
+    exec(fit, names)
+    exec(decode, names)
+    job = names["X_test"]["job"]
+    assert names["restored_numbers"].shape == (50, 2)
+    restored = pd.Series(names["restored_categories"][:, 0], index=job.index)
+    assert (restored == job)[job.notna()].mean() > 0.9
 
 
 def test_every_block_is_found():
-    text = (DOCS / "coming_from.rst").read_text()
-    assert len(own_blocks("coming_from.rst")) == text.count("from sklearn_ae import") == 6
+    text = "".join(path.read_text() for path in (DOCS / "coming_from").glob("*.rst"))
+    assert len(list_own_blocks()) == text.count("from sklearn_ae import") == 10
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer(), DenoisingAutoencoder()])
