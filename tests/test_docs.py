@@ -10,10 +10,12 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from prose import count_words, find_prose, find_sentences, read_markdown
 from sklearn.pipeline import Pipeline
 from zoo import run_python
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+import sklearn_ae
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, inspection
 from sklearn_ae._losses import LOSSES, ReconstructionLoss
 from sklearn_ae.corruption import _CORRUPTIONS, corrupt
 from sklearn_ae.metrics import RestorationScorer
@@ -149,6 +151,108 @@ def test_docstrings_list_every_loss(documented):
 def test_tables_have_every_corruption_and_loss():
     assert read_table_names("denoising.rst") == set(_CORRUPTIONS)
     assert read_table_names("choosing.rst") == set(LOSSES)
+
+
+def list_arguments():
+    """Return the names of the arguments of the estimators and of their methods."""
+    estimators = [getattr(sklearn_ae, name) for name in sklearn_ae.__all__]
+    methods = ("__init__", "fit", "sample", "score_samples")
+    found = [getattr(e, method, None) for e in estimators for method in methods]
+    return {name for method in found if method for name in inspect.signature(method).parameters}
+
+
+def test_the_table_of_tasks_names_arguments_and_methods():
+    text = (DOCS / "user_guide" / "which.rst").read_text()
+    literals = re.findall(r"``(.+?)``", text)
+    names = {name for literal in literals for name in re.findall(r"(\w+)=", literal)}
+    assert len(names) > 12
+    assert names <= list_arguments()
+    words = {word for word in literals if re.fullmatch(r"[a-z_]+", word)}
+    assert len(words) > 12
+    own = dir(AutoencoderTransformer) + dir(sklearn_ae.VariationalAutoencoder) + dir(inspection)
+    assert words <= list_arguments() | set(own)
+
+
+# ------------------------------------------------------------------------------------- prose
+
+README = DOCS.parent / "README.md"
+MADE = {"auto_examples", "generated", "_build", "_templates"}  # by Sphinx, and for it
+PROSE = [README, *(path for path in sorted(DOCS.rglob("*.rst")) if not MADE & {*path.parts})]
+SAMPLE = """
+A title
+=======
+
+One two ``three four`` :doc:`five six <page>` seven. Eight,
+nine; e.g. ten!
+
+.. code-block:: python
+
+   not_a_word = 1
+
+   nor.this_one
+
+- An item that is
+  continued.
+- Another
+
+.. glossary::
+
+   term
+      What it is.
+
+====  ====
+no    no
+====  ====
+
+>>> no
+no
+
+The version is
+0. Last::
+
+   no
+"""
+MARKDOWN = """# No
+
+One [two](no.md) ![no](no.png) `three three`.
+
+```python
+no
+```
+
+| no | no |
+|---|---|
+"""
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.stem)
+def test_sentences_have_at_most_35_words(page):
+    assert [s for s in find_sentences(page.read_text()) if count_words(s) > 35] == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.stem)
+def test_lines_of_prose_have_at_most_120_characters(page):
+    lines = [line for paragraph in find_prose(page.read_text()) for line in paragraph]
+    assert [line for line in lines if len(line) > 120] == []
+
+
+def test_the_readme_has_at_most_900_words():
+    assert 100 < count_words(read_markdown(README.read_text())) <= 900
+
+
+def test_prose_is_found_and_nothing_else():
+    assert find_sentences(SAMPLE) == [
+        "One two code five six seven.",
+        "Eight, nine; etc ten!",
+        "An item that is continued.",
+        "Another",
+        "term",
+        "What it is.",
+        "The version is 0.",
+        "Last::",
+    ]
+    assert find_sentences(MARKDOWN) == ["One two  code."]
+    assert count_words(read_markdown(MARKDOWN)) == 6
 
 
 # ----------------------------------------------------------------------- scripts of the pages
