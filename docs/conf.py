@@ -38,13 +38,10 @@ html_title = "sklearn-ae"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
-html_sidebars = {
-    name: [] for name in ("start", "faq", "glossary", "measured", "changes", "contributing")
-}
-WIDE_PAGES = [
-    "index",
-    *(f"coming_from/{path.stem}" for path in Path(__file__).parent.glob("coming_from/*")),
-]
+WITHOUT_SIDEBAR = ("start", "faq", "glossary", "measured", "changes", "contributing")
+html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
+LIBRARIES = [f"coming_from/{path.stem}" for path in Path(__file__).parent.glob("coming_from/*")]
+WIDE_PAGES = ["index", "user_guide/which", *LIBRARIES]  # without their own contents at the right
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
