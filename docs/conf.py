@@ -38,11 +38,14 @@ html_title = "sklearn-ae"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
-html_sidebars = {"start": [], "coming_from": [], "measured": [], "changes": [], "contributing": []}
+WITHOUT_SIDEBAR = ("start", "faq", "glossary", "measured", "changes", "contributing")
+html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
+LIBRARIES = [f"coming_from/{path.stem}" for path in Path(__file__).parent.glob("coming_from/*")]
+WIDE_PAGES = ["index", "user_guide/which", *LIBRARIES]  # without their own contents at the right
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
-    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "coming_from": []},
+    "secondary_sidebar_items": {"**": ["page-toc"], **{page: [] for page in WIDE_PAGES}},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import dask.dataframe as dd
 import numpy as np
+import pandas as pd
 import pytest
+from prose import count_words, find_prose, find_sentences, read_markdown
+from sklearn.pipeline import Pipeline
 from zoo import run_python
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+import sklearn_ae
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, inspection
 from sklearn_ae._losses import LOSSES, ReconstructionLoss
 from sklearn_ae.corruption import _CORRUPTIONS, corrupt
 from sklearn_ae.metrics import RestorationScorer
@@ -30,18 +34,51 @@ def own_blocks(page):
     return [code for code in python_blocks(page) if "sklearn_ae" in code]
 
 
-@pytest.mark.parametrize("code", own_blocks("coming_from.rst"))
-def test_what_stands_beside_others_code_runs(code):
-    X = np.random.RandomState(0).uniform(size=(90, 784))
-    names = {"X_train": X[:60], "X_test": X[60:], "X_noisy": X[:60] ** 2, "X_noisy_test": X[60:]}
-    exec(compile(code, "coming_from.rst", "exec"), names)
-    autoencoder = names["autoencoder"]
-    assert autoencoder.transform(X).shape == (90, autoencoder.n_components)
+def list_own_blocks():
+    """Return the code of this package beside that of other libraries, and its page."""
+    pages = [path.relative_to(DOCS) for path in sorted((DOCS / "coming_from").glob("*.rst"))]
+    return [pytest.param(page, code, id=page.stem) for page in pages for code in own_blocks(page)]
+
+
+def make_arrays():
+    """Return the arrays that pages of other libraries name."""
+    X = np.random.RandomState(0).uniform(size=(110, 784))
+    names = {"X_train": X[:60], "X_val": X[60:80], "X_test": X[80:]}
+    return names | {"X_noisy": X[:60] ** 2, "X_noisy_test": X[80:]}
+
+
+def make_frames():
+    """Return tables of numbers and categories, with missing values."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.normal(40, 10, 300), "income": rng.lognormal(size=300)})
+    table["job"] = rng.choice(["baker", "pilot", None], 300)
+    table.loc[::17, "age"] = None
+    return {"X_train": table[:200], "X_val": table[200:250], "X_test": table[250:]}
+
+
+@pytest.mark.parametrize(("page", "code"), list_own_blocks())
+def test_what_stands_beside_others_code_runs(page, code):
+    names = make_frames() if page.stem == "dfencoder" else make_arrays()
+    exec(compile(code, str(page), "exec"), names)
+    autoencoder, X_test = names["autoencoder"], names["X_test"]
+    last = autoencoder[-1] if isinstance(autoencoder, Pipeline) else autoencoder
+    assert autoencoder.transform(X_test).shape == (len(X_test), last.n_components)
+
+
+def test_codes_of_a_mixed_table_are_decoded_to_its_columns():
+    names = make_frames()
+    fit, decode = python_blocks("coming_from/dfencoder.rst")[1:]
+    exec(fit, names)
+    exec(decode, names)
+    job = names["X_test"]["job"]
+    assert names["restored_numbers"].shape == (50, 2)
+    restored = pd.Series(names["restored_categories"][:, 0], index=job.index)
+    assert (restored == job)[job.notna()].mean() > 0.9
 
 
 def test_every_block_is_found():
-    text = (DOCS / "coming_from.rst").read_text()
-    assert len(own_blocks("coming_from.rst")) == text.count("from sklearn_ae import") == 6
+    text = "".join(path.read_text() for path in (DOCS / "coming_from").glob("*.rst"))
+    assert len(list_own_blocks()) == text.count("from sklearn_ae import") == 10
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer(), DenoisingAutoencoder()])
@@ -115,6 +152,108 @@ def test_docstrings_list_every_loss(documented):
 def test_tables_have_every_corruption_and_loss():
     assert read_table_names("denoising.rst") == set(_CORRUPTIONS)
     assert read_table_names("choosing.rst") == set(LOSSES)
+
+
+def list_arguments():
+    """Return the names of the arguments of the estimators and of their methods."""
+    estimators = [getattr(sklearn_ae, name) for name in sklearn_ae.__all__]
+    methods = ("__init__", "fit", "sample", "score_samples")
+    found = [getattr(e, method, None) for e in estimators for method in methods]
+    return {name for method in found if method for name in inspect.signature(method).parameters}
+
+
+def test_the_table_of_tasks_names_arguments_and_methods():
+    text = (DOCS / "user_guide" / "which.rst").read_text()
+    literals = re.findall(r"``(.+?)``", text)
+    names = {name for literal in literals for name in re.findall(r"(\w+)=", literal)}
+    assert len(names) > 12
+    assert names <= list_arguments()
+    words = {word for word in literals if re.fullmatch(r"[a-z_]+", word)}
+    assert len(words) > 12
+    own = dir(AutoencoderTransformer) + dir(sklearn_ae.VariationalAutoencoder) + dir(inspection)
+    assert words <= list_arguments() | set(own)
+
+
+# ------------------------------------------------------------------------------------- prose
+
+README = DOCS.parent / "README.md"
+MADE = {"auto_examples", "generated", "_build", "_templates"}  # by Sphinx, and for it
+PROSE = [README, *(path for path in sorted(DOCS.rglob("*.rst")) if not MADE & {*path.parts})]
+SAMPLE = """
+A title
+=======
+
+One two ``three four`` :doc:`five six <page>` seven. Eight,
+nine; e.g. ten!
+
+.. code-block:: python
+
+   not_a_word = 1
+
+   nor.this_one
+
+- An item that is
+  continued.
+- Another
+
+.. glossary::
+
+   term
+      What it is.
+
+====  ====
+no    no
+====  ====
+
+>>> no
+no
+
+The version is
+0. Last::
+
+   no
+"""
+MARKDOWN = """# No
+
+One [two](no.md) ![no](no.png) `three three`.
+
+```python
+no
+```
+
+| no | no |
+|---|---|
+"""
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.stem)
+def test_sentences_have_at_most_35_words(page):
+    assert [s for s in find_sentences(page.read_text()) if count_words(s) > 35] == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.stem)
+def test_lines_of_prose_have_at_most_120_characters(page):
+    lines = [line for paragraph in find_prose(page.read_text()) for line in paragraph]
+    assert [line for line in lines if len(line) > 120] == []
+
+
+def test_the_readme_has_at_most_900_words():
+    assert 100 < count_words(read_markdown(README.read_text())) <= 900
+
+
+def test_prose_is_found_and_nothing_else():
+    assert find_sentences(SAMPLE) == [
+        "One two code five six seven.",
+        "Eight, nine; etc ten!",
+        "An item that is continued.",
+        "Another",
+        "term",
+        "What it is.",
+        "The version is 0.",
+        "Last::",
+    ]
+    assert find_sentences(MARKDOWN) == ["One two  code."]
+    assert count_words(read_markdown(MARKDOWN)) == 6
 
 
 # ----------------------------------------------------------------------- scripts of the pages
