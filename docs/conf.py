@@ -94,6 +94,7 @@ EXAMPLES = [
     "plot_text_features.py",
     "plot_anomalies.py",
     "plot_denoise_digits.py",
+    "plot_pairs.py",
     "plot_colourise.py",
     "plot_sharpen.py",
     "plot_sample_digits.py",
