@@ -210,28 +210,6 @@ def test_links_pipes_and_rights(fitted, tmp_path):
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
-@pytest.mark.parametrize("part", METHODS)
-def test_torchs_default_dtype_does_not_matter(fitted, part):
-    expected = export(fitted, part)
-    torch.set_default_dtype(torch.float64)
-    try:
-        assert export(fitted, part) == expected
-        assert torch.get_default_dtype() == torch.float64
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "context",
-    [torch.no_grad, torch.enable_grad, torch.inference_mode],
-)
-def test_torchs_grad_modes_do_not_matter(fitted, context):
-    expected = export(fitted)
-    with context():
-        assert export(fitted) == expected
-
-
 def test_torchs_exporter_logs_nothing(fitted, caplog, capfd):
     logger = logging.getLogger("torch.onnx")
     level = logger.level
