@@ -118,4 +118,15 @@ def test_metadata(metadata):
     assert metadata["Description-Content-Type"] == "text/markdown"
     labels = [url.split(",")[0] for url in metadata.get_all("Project-URL")]
     assert labels == ["Homepage", "Documentation", "Source", "Issues", "Changelog"]
-    assert f"version: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_version_and_dependencies_stand_elsewhere_too(metadata):
+    recipe = (ROOT / "packaging" / "conda-forge" / "recipe.yaml").read_text()
+    needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    assert len(needed) > 5
+    for dependency in needed:
+        name, least = dependency.replace("torch", "pytorch").split(">=")
+        assert f"    - {name} >={least}\n" in recipe
+    if "dev" not in VERSION:
+        for text in (recipe, (ROOT / "CITATION.cff").read_text()):
+            assert re.search(rf"^ *version: {re.escape(VERSION)}$", text, flags=re.MULTILINE)
