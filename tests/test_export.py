@@ -73,11 +73,15 @@ def export(estimator, part="encoder", dtype=None):
     return buffer.getvalue()
 
 
+# networks compute in float32 whatever the dtype of the rows: these differ outside of them
+UNLIKE_ENDS = ["linear start", "clipped", "cross-entropy", "variational", "variational bits"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part", "fitted_dtype", "dtype"),
     [
-        *((name, "reconstruct", np.float64, "float32") for name in ESTIMATORS),
+        *((name, "reconstruct", np.float64, "float32") for name in UNLIKE_ENDS),
         *((name, "reconstruct", np.float32, "float64") for name in ("clipped", "cross-entropy")),
         *(("clipped", part, np.float64, "float32") for part in ("encoder", "decoder")),
         *(("clipped", part, np.float32, "float64") for part in ("encoder", "decoder")),
