@@ -86,10 +86,6 @@ def test_the_sdist_holds_what_its_tests_and_pages_need(distributions):
     assert not [name for name in names if "__pycache__" in name or name.startswith("docs/_build")]
 
 
-def test_pypi_accepts_the_distributions(distributions):
-    run_python("-m", "twine", "check", "--strict", *map(str, distributions))
-
-
 # ----------------------------------------------------------------------- the page on PyPI
 
 
