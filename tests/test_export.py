@@ -73,11 +73,15 @@ def export(estimator, part="encoder", dtype=None):
     return buffer.getvalue()
 
 
+# networks compute in float32 whatever the dtype of the rows: these differ outside of them
+UNLIKE_ENDS = ["linear start", "clipped", "cross-entropy", "variational", "variational bits"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part", "fitted_dtype", "dtype"),
     [
-        *((name, "reconstruct", np.float64, "float32") for name in ESTIMATORS),
+        *((name, "reconstruct", np.float64, "float32") for name in UNLIKE_ENDS),
         *((name, "reconstruct", np.float32, "float64") for name in ("clipped", "cross-entropy")),
         *(("clipped", part, np.float64, "float32") for part in ("encoder", "decoder")),
         *(("clipped", part, np.float32, "float64") for part in ("encoder", "decoder")),
@@ -208,28 +212,6 @@ def test_links_pipes_and_rights(fitted, tmp_path):
     assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
     to_onnx(fitted, os.devnull)
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
-
-
-@pytest.mark.parametrize("part", METHODS)
-def test_torchs_default_dtype_does_not_matter(fitted, part):
-    expected = export(fitted, part)
-    torch.set_default_dtype(torch.float64)
-    try:
-        assert export(fitted, part) == expected
-        assert torch.get_default_dtype() == torch.float64
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "context",
-    [torch.no_grad, torch.enable_grad, torch.inference_mode],
-)
-def test_torchs_grad_modes_do_not_matter(fitted, context):
-    expected = export(fitted)
-    with context():
-        assert export(fitted) == expected
 
 
 def test_torchs_exporter_logs_nothing(fitted, caplog, capfd):
