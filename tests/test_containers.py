@@ -632,6 +632,18 @@ def test_complex_arrays_of_other_libraries_are_refused(name):
             getattr(make_autoencoder().fit(NUMBERS), method)(CONTAINERS[name]())
 
 
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "reconstruct", "score"])
+def test_arrays_of_another_library_than_in_fit_are_refused(method):
+    with config_context(array_api_dispatch=True):
+        estimator = make_autoencoder(4).fit(torch.tensor(NUMBERS))
+        for name in ("strict", "csr_array, float64"):
+            with pytest.raises(ValueError, match="the same namespace and the same device"):
+                getattr(estimator, method)(CONTAINERS[name]())
+        estimator.fit(NUMBERS)  # sparse rows are NumPy's
+        for name in ("array, float64", "csr_array, float64"):
+            getattr(estimator, method)(CONTAINERS[name]())
+
+
 @pytest.mark.parametrize("name", ["tensor, sparse"])
 def test_sparse_tensors_are_taken_with_dispatch(name):
     X = CONTAINERS[name]()
