@@ -5,6 +5,7 @@ dependency can break this file only. What older releases of scikit-learn lack is
 """
 
 import torch
+from scipy.sparse import get_index_dtype
 from sklearn.base import _fit_context as fit_context  # checks parameters by their constraints
 from sklearn.utils import _safe_indexing as select_rows  # of arrays, data frames, sparse matrices
 from sklearn.utils._array_api import (  # arrays of other libraries, scikit-learn's dispatch
@@ -95,6 +96,7 @@ __all__ = [
     "move_to",
     "open_callback_context",
     "select_rows",
+    "shorten_indices",
     "validate_params",
 ]
 
@@ -118,3 +120,13 @@ def open_callback_context(estimator, n_epochs):
 def make_sample_partition(frame):
     """Return a small pandas or polars frame with the columns and dtypes of a Dask data frame."""
     return frame._meta_nonempty
+
+
+def shorten_indices(X):
+    """Store the indices of a CSR array in 32 bits if they fit, and return the array.
+
+    Before 1.9, scikit-learn's `incr_mean_variance_axis` takes no others.
+    """
+    dtype = get_index_dtype(maxval=max(*X.shape, X.nnz))
+    X.indices, X.indptr = (x.astype(dtype, copy=False) for x in (X.indices, X.indptr))
+    return X
