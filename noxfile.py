@@ -1,7 +1,9 @@
 """The tests on the oldest and the newest versions of what the package builds on, and their tests.
 
-    nox                  # both, on the Pythons that are there
+    nox                  # newest and oldest releases, on the Pythons that are there
     nox -s oldest
+    nox -s scikit_learn  # each minor release of scikit-learn
+    nox -s prereleases   # what will be the newest
     nox -s coverage      # which lines and branches the tests run
     nox -s mutants       # which changes of the code they notice; takes a day
 
@@ -16,9 +18,10 @@ nox.options.sessions = ["newest", "oldest"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 OLDEST = [
-    *("numpy==2.1.3", "scipy==1.15.3", "scikit-learn==1.9.0"),
+    *("numpy==2.1.3", "scipy==1.15.3", "scikit-learn==1.7.0"),
     *("torch==2.9.0", "skorch==1.4.0"),
 ]
+SCIKIT_LEARN = ["1.7", "1.8", "1.9"]
 
 # The modules that are mutated, and the tests that are to notice it.
 MUTATED = {
@@ -57,8 +60,22 @@ def newest(session):
 def oldest(session):
     """Run the tests on the oldest releases that are supported."""
     session.install(".[test]", *OLDEST)
-    # scikit-learn 1.9.0 parametrises its checks with a generator
-    session.run("python", "-m", "pytest", "-W", "ignore:Passing a non-Collection iterable")
+    session.run("python", "-m", "pytest")
+
+
+@nox.session
+@nox.parametrize("release", SCIKIT_LEARN)
+def scikit_learn(session, release):
+    """Run the tests on a minor release of scikit-learn."""
+    session.install(".[test]", f"scikit-learn=={release}.*")
+    session.run("python", "-m", "pytest")
+
+
+@nox.session
+def prereleases(session):
+    """Run the tests on the newest pre-releases, or releases where there are none."""
+    session.install("--pre", ".[test]")
+    session.run("python", "-m", "pytest")
 
 
 @nox.session

@@ -7,11 +7,10 @@ from numbers import Integral
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 
 from ._batches import standardize_rows
 from ._callbacks import wrap_objects
-from ._compat import fit_context, open_callback_context
+from ._compat import CallbackSupportMixin, fit_context, open_callback_context
 from ._correction import solve_last_layer
 from ._evidence import check_groups, make_split
 from ._inference import InferenceMixin

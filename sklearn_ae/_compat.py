@@ -1,17 +1,16 @@
 """Every private name of other libraries that the package uses, each with what it is for.
 
 Nothing private is imported anywhere else (`tests/test_imports.py`), so that a new release of a
-dependency can break this file only.
+dependency can break this file only. What older releases of scikit-learn lack is here, too.
 """
 
 import torch
+from scipy.sparse import get_index_dtype
 from sklearn.base import _fit_context as fit_context  # checks parameters by their constraints
 from sklearn.utils import _safe_indexing as select_rows  # of arrays, data frames, sparse matrices
 from sklearn.utils._array_api import (  # arrays of other libraries, scikit-learn's dispatch
-    check_same_namespace,
     get_namespace,
     get_namespace_and_device,
-    move_to,
 )
 from sklearn.utils._param_validation import (  # the constraints, and their error
     HasMethods,
@@ -25,7 +24,60 @@ from sklearn.utils._param_validation import (  # the constraints, and their erro
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _num_samples as count_rows  # of any container
 
+try:
+    from sklearn.callback import CallbackSupportMixin  # the method `set_callbacks`
+except ImportError:  # scikit-learn < 1.9
+
+    class NoCallbacks:
+        """Stands in for the context of a fit, or of an epoch, that nothing follows."""
+
+        def subcontext(self, **task):
+            """Return the context of an epoch."""
+            return self
+
+        def call_on_fit_task_begin(self, **task):
+            """Call nothing."""
+
+        def call_on_fit_task_end(self, **task):
+            """Return that training goes on."""
+            return False
+
+    class CallbackSupportMixin:
+        """Stands in for the mixin that came with the callbacks; has no `set_callbacks`."""
+
+        def _init_callback_context(self, max_subtasks):
+            return NoCallbacks()
+
+
+try:
+    from sklearn.utils._array_api import move_to
+except ImportError:  # scikit-learn < 1.8
+
+    def move_to(tensor, *, xp, device):
+        """Return a tensor as an array of the namespace `xp` on a device."""
+        is_torch = xp is get_namespace(tensor)[0]
+        return xp.asarray(tensor if is_torch else tensor.cpu().numpy(), device=device)
+
+
+try:
+    from sklearn.utils._array_api import check_same_namespace
+except ImportError:  # scikit-learn < 1.9
+
+    def check_same_namespace(X, estimator, *, attribute, method):
+        """Raise ValueError if X is of another library or device than a fitted attribute."""
+        fitted, given = (
+            get_namespace_and_device(array)[::2] for array in (getattr(estimator, attribute), X)
+        )
+        if fitted != given:
+            raise ValueError(
+                f"Inputs passed to {type(estimator).__name__}.{method}() must use the same "
+                "namespace and the same device as those passed to fit(). "
+                f"fit() got {fitted}, {method}() got {given}."
+            )
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -44,6 +96,7 @@ __all__ = [
     "move_to",
     "open_callback_context",
     "select_rows",
+    "shorten_indices",
     "validate_params",
 ]
 
@@ -67,3 +120,13 @@ def open_callback_context(estimator, n_epochs):
 def make_sample_partition(frame):
     """Return a small pandas or polars frame with the columns and dtypes of a Dask data frame."""
     return frame._meta_nonempty
+
+
+def shorten_indices(X):
+    """Store the indices of a CSR array in 32 bits if they fit, and return the array.
+
+    Before 1.9, scikit-learn's `incr_mean_variance_axis` takes no others.
+    """
+    dtype = get_index_dtype(maxval=max(*X.shape, X.nnz))
+    X.indices, X.indptr = (x.astype(dtype, copy=False) for x in (X.indices, X.indptr))
+    return X

@@ -16,7 +16,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
 from sklearn.utils.validation import assert_all_finite, validate_data
 
-from ._compat import get_namespace, get_namespace_and_device, move_to
+from ._compat import get_namespace, get_namespace_and_device, move_to, shorten_indices
 from ._mapped_file import MappedFile, can_read_file, find_memory_map
 from ._moments import Moments, ObservedMoments, PairMoments, RunningMoments
 from ._sparse_batch import MAX_DENSITY, SparseBatch
@@ -424,7 +424,7 @@ class SparseRows(Rows):
         for part in gen_batches(n_rows, n_part_rows):
             seen = {"last_mean": mean, "last_var": variance, "last_n": n_seen}
             # in its own float32 the variance of large numbers overflows
-            block = self.X[part].astype(float)
+            block = shorten_indices(self.X[part].astype(float))
             mean, variance, n_seen = incr_mean_variance_axis(block, axis=0, **seen)
         low, high = (torch.as_tensor(x, dtype=self.dtype) for x in min_max_axis(self.X, axis=0))
         mean, variance = (torch.as_tensor(x, dtype=torch.float64) for x in (mean, variance))

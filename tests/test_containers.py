@@ -533,9 +533,17 @@ def test_containers_are_taken_and_refused_as_by_pca_with_dispatch(name):
         compare_with_pca(CONTAINERS[name], make_autoencoder())
 
 
+class CheckedPCA(PCA):
+    """PCA that checks codes; in scikit-learn it does so since 1.8."""
+
+    def inverse_transform(self, X):
+        codes = check_array(X, input_name="X", dtype=[np.float64, np.float32])
+        return super().inverse_transform(codes)
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_containers_of_codes_are_taken_and_refused_as_by_pca(name):
-    pca, estimator = (e.fit(NUMBERS) for e in (PCA(4), make_autoencoder(4)))
+    pca, estimator = (e.fit(NUMBERS) for e in (CheckedPCA(4), make_autoencoder(4)))
     expected, found = (call(e.inverse_transform, CONTAINERS[name]()) for e in (pca, estimator))
     if "matmul" not in str(expected[0]):  # is what PCA says of another number of codes
         assert_same_outcome(estimator, found, pca, expected)
@@ -630,6 +638,18 @@ def test_complex_arrays_of_other_libraries_are_refused(name):
             pytest.raises(ValueError, match="Complex data not supported"),
         ):
             getattr(make_autoencoder().fit(NUMBERS), method)(CONTAINERS[name]())
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "reconstruct", "score"])
+def test_arrays_of_another_library_than_in_fit_are_refused(method):
+    with config_context(array_api_dispatch=True):
+        estimator = make_autoencoder(4).fit(torch.tensor(NUMBERS))
+        for name in ("strict", "csr_array, float64"):
+            with pytest.raises(ValueError, match="the same namespace and the same device"):
+                getattr(estimator, method)(CONTAINERS[name]())
+        getattr(estimator.fit(NUMBERS), method)(NUMBERS)
+        if method != "inverse_transform":  # which takes no sparse codes
+            getattr(estimator, method)(sparse.csr_array(NUMBERS))  # are NumPy's, too
 
 
 @pytest.mark.parametrize("name", ["tensor, sparse"])
