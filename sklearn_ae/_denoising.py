@@ -570,13 +570,18 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
                 f"corruption_level={level!r} is too large for X, whose features "
                 f"have a standard deviation of {spread:.3g}; it is in units of X."
             )
-        if callable(corruption):  # two rows show what would end a fit in its first batch
-            if max(moments.high.max(), -moments.low.min()) > np.finfo(np.float32).max:
-                raise ValueError(
-                    "The values of X are too large for a callable corruption, which works on "
-                    "float32. Scale X, e.g. with StandardScaler."
-                )
-            batch = rows.read(slice(0, 2)).as_subclass(torch.Tensor)
-            means = moments.mean.to(batch)  # in place of missing values, which training fills
-            batch = torch.where(batch.isnan(), means, batch).float()
-            _call_corruption(corruption, batch, torch.Generator(batch.device))
+        if callable(corruption):
+            try_callable(corruption, rows, moments)
+
+
+def try_callable(corruption, rows, moments):
+    """Corrupt two rows, which shows what would end a fit in its first batch."""
+    if max(moments.high.max(), -moments.low.min()) > np.finfo(np.float32).max:
+        raise ValueError(
+            "The values of X are too large for a callable corruption, which works on "
+            "float32. Scale X, e.g. with StandardScaler."
+        )
+    batch = rows.read(slice(0, 2)).as_subclass(torch.Tensor)
+    means = moments.mean.to(batch)  # in place of missing values, which training fills
+    batch = torch.where(batch.isnan(), means, batch).float()
+    _call_corruption(corruption, batch, torch.Generator(batch.device))

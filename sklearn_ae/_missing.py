@@ -18,6 +18,7 @@ RIDGE = 0.01
 MAX_ITERATIONS = 30
 SMALLEST_CHANGE = 1e-3  # of the covariance, relative, at which the iterations end
 PART_ENTRIES = 2**23  # of the systems of equations that are solved at once
+ROWS_AT_ONCE = 256  # with about as many missing entries
 
 
 class FillMissing(nn.Module):
@@ -60,6 +61,9 @@ class FillMissing(nn.Module):
 
     def compute_means(self, rows, is_missing):
         """Return rows (n, n_features) whose missing entries have their conditional means."""
+        if self.factors.shape[0] <= self.factors.shape[1]:  # of full rank
+            filled, *_ = fill_rows(rows.double() - self.mean, ~is_missing, self.make_covariance())
+            return torch.where(is_missing, filled + self.mean, rows.double())
         centred = (rows.double() - self.mean).masked_fill(is_missing, 0.0)
         cholesky = self.factorize(~is_missing)
         codes = torch.cholesky_solve((centred @ self.factors).unsqueeze(-1), cholesky).squeeze(-1)
@@ -74,11 +78,11 @@ class FillMissing(nn.Module):
         systems.diagonal(dim1=1, dim2=2).add_(self.noise)
         return torch.linalg.cholesky(systems)
 
-    def compute_covariance(self):
-        """Return the covariance of the Gaussian, an array (n_features, n_features)."""
+    def make_covariance(self):
+        """Return the covariance of the Gaussian, a tensor (n_features, n_features)."""
         covariance = self.factors @ self.factors.T
         covariance.diagonal().add_(self.noise)
-        return covariance.cpu().numpy()
+        return covariance
 
 
 class HideAndFill:
@@ -166,7 +170,7 @@ def estimate_covariance(rows):
     mean = torch.zeros(n_features, dtype=torch.float64)
     covariance = torch.diag(rows.square().nanmean(dim=0))
     covariance = add_ridge(covariance)
-    parts = torch.arange(n_rows).split(max(1, PART_ENTRIES // n_features**2))
+    parts = (~is_observed).sum(dim=1).argsort().split(ROWS_AT_ONCE)  # little padding in each
     for _ in range(MAX_ITERATIONS):
         total, products = torch.zeros_like(mean), torch.zeros_like(covariance)
         for part in parts:
@@ -190,18 +194,42 @@ def add_ridge(covariance):
 
 def expect_rows(rows, is_observed, covariance):
     """Return centred rows filled with conditional means, and the sum of conditional covariances."""
-    observed, missing = is_observed.double(), (~is_observed).double()
-    # the equations of missing features are those of the identity
-    systems = covariance * observed[:, :, None] * observed[:, None, :]
-    systems.diagonal(dim1=1, dim2=2).add_(missing)
+    filled, entries, are_missing, cholesky = fill_rows(rows, is_observed, covariance)
+    spread = torch.zeros_like(covariance).flatten()
+    pairs = entries.unsqueeze(2) * len(covariance) + entries.unsqueeze(1)
+    of_rows = torch.cholesky_inverse(cholesky) * are_missing
+    spread.index_add_(0, pairs.flatten(), of_rows.flatten())
+    return filled, spread.view_as(covariance)
+
+
+def fill_rows(rows, is_observed, covariance):
+    """Return centred rows filled with conditional means, and the systems that were solved.
+
+    The conditional covariance of the missing entries of a row is the inverse of a part of the
+    inverse covariance. Rows are padded to the largest number of missing entries among them.
+
+    Returns
+    -------
+    filled : tensor of shape (n_rows, n_features)
+    entries : tensor of int of shape (n_rows, n_most)
+        The features that are missing in each row, and others in place of none.
+    are_missing : tensor of bool of shape (n_rows, n_most, n_most)
+        Whether both are missing.
+    cholesky : tensor of shape (n_rows, n_most, n_most)
+        Factors of the parts; of the identity where nothing is missing.
+    """
+    precision = torch.linalg.inv(covariance)
+    n_most = int((~is_observed).sum(dim=1).max())
+    entries = is_observed.long().argsort(dim=1, stable=True)[:, :n_most]
+    is_missing = ~is_observed.gather(1, entries)
+    are_missing = is_missing.unsqueeze(2) & is_missing.unsqueeze(1)
+    systems = precision[entries.unsqueeze(2), entries.unsqueeze(1)] * are_missing
+    systems.diagonal(dim1=1, dim2=2).add_((~is_missing).double())
     cholesky = torch.linalg.cholesky(systems)
-    known = rows.nan_to_num(nan=0.0).unsqueeze(-1)
-    weights = torch.cholesky_solve(known, cholesky).squeeze(-1) * observed
-    filled = torch.where(is_observed, rows, weights @ covariance)
-    explained = covariance * observed[:, :, None]
-    explained = torch.linalg.solve_triangular(cholesky, explained, upper=False)
-    spread = covariance - explained.mT @ explained
-    return filled, (spread * missing[:, :, None] * missing[:, None, :]).sum(dim=0)
+    known = rows.masked_fill(~is_observed, 0.0)
+    targets = -(known @ precision).gather(1, entries) * is_missing
+    means = torch.cholesky_solve(targets.unsqueeze(2), cholesky).squeeze(2)
+    return known.scatter_add(1, entries, means), entries, are_missing, cholesky
 
 
 def estimate_factors(rows):

@@ -492,7 +492,7 @@ class Sample:
         Of some rows only it is that of these rows, filled.
         """
         if len(self.index) == len(self.rows):
-            return self.fill.compute_covariance()
+            return self.fill.make_covariance().cpu().numpy()
         return self.compute_covariance()
 
     def compute_covariance(self):

@@ -69,7 +69,7 @@ def test_filled_entries_are_conditional_means(seed, n_factors, noise):
     fill.noise.fill_(noise)
     rows = punch_holes(rng.standard_normal((5, 6)), 0.4, seed)
     filled = fill(torch.as_tensor(rows)).numpy()
-    S, mean = fill.compute_covariance(), fill.mean.numpy()
+    S, mean = fill.make_covariance().numpy(), fill.mean.numpy()
     for row, found in zip(rows, filled, strict=True):
         o, m = ~np.isnan(row), np.isnan(row)
         assert_array_equal(found[o], row[o])
@@ -90,7 +90,7 @@ def test_expectation_maximisation_finds_the_covariance(monkeypatch):
     covariance = np.array([[2.0, 1.2, 0.3], [1.2, 1.5, -0.4], [0.3, -0.4, 1.0]])
     rows = rng.multivariate_normal([1.0, -2.0, 0.5], covariance, size=20_000)
     fill = fit_fill(punch_holes(rows, 0.3))
-    assert_allclose(fill.compute_covariance(), covariance, atol=0.06)
+    assert_allclose(fill.make_covariance().numpy(), covariance, atol=0.06)
     assert_allclose(fill.mean, [1.0, -2.0, 0.5], atol=0.04)
 
 
@@ -185,7 +185,7 @@ def test_every_method_takes_missing_values(cls, params):
 def test_the_start_is_pca_of_the_covariance():
     start = AutoencoderTransformer(3, init="linear", max_epochs=0).fit(X)
     model = start._model_
-    _, vectors = np.linalg.eigh(model.fill.compute_covariance())
+    _, vectors = np.linalg.eigh(model.fill.make_covariance().numpy())
     weights = model.encoder[0].linear.weight.detach().numpy()
     assert_allclose(np.abs(weights @ vectors[:, :-4:-1]), np.eye(3), atol=1e-5)
     # and near that of the whole rows
@@ -242,7 +242,7 @@ def test_ordered_codes_with_holes():
 
 def test_the_start_of_a_density_has_the_likelihood_of_the_covariance():
     start = VariationalAutoencoder(29, init="linear", max_epochs=0).fit(X)
-    S = start._model_.fill.compute_covariance() * start.scale_**2
+    S = start._model_.fill.make_covariance().numpy() * start.scale_**2
     assert start.noise_variance_ == pytest.approx(np.linalg.eigvalsh(S)[0], rel=1e-6)
     density = multivariate_normal(start.mean_, S)
     assert_allclose(start.score_samples(WHOLE_TEST), density.logpdf(WHOLE_TEST), rtol=1e-6)
@@ -259,7 +259,7 @@ def test_a_likelihood_of_few_entries_is_that_of_the_margin():
     start = VariationalAutoencoder(29, init="linear", max_epochs=0).fit(X)
     one = np.full((1, 30), np.nan)
     one[0, 3] = 0.5
-    S = start._model_.fill.compute_covariance() * start.scale_**2
+    S = start._model_.fill.make_covariance().numpy() * start.scale_**2
     mean = start.mean_[3] + start.scale_ * start._model_.fill.mean[3].item()
     exact = -((0.5 - mean) ** 2 / S[3, 3] + np.log(2 * np.pi * S[3, 3])) / 2
     assert start.score_samples(one)[0] < exact + 1e-6
