@@ -25,7 +25,7 @@ SCIKIT_LEARN = ["1.7", "1.8", "1.9"]
 
 # The modules that are mutated, and the tests that are to notice it.
 MUTATED = {
-    "_base": ["base", "networks", "rows", "saving", "inspection", "integration"],
+    "_base": ["base", "networks", "rows", "saving", "inspection", "integration", "callbacks"],
     "_callbacks": ["training", "saving", "integration"],
     "_isolation": ["ambient_state", "isolation", "forks"],
     "_model": ["model", "base", "networks"],
@@ -33,7 +33,7 @@ MUTATED = {
     "_plan": ["plan", "base", "training"],
     "_saving": ["saving", "interruption", "integration"],
     "_start": ["start", "denoising", "rows"],
-    "_training": ["training", "net", "interruption", "denoising", "integration"],
+    "_training": ["training", "net", "interruption", "denoising", "integration", "callbacks"],
     "_units": ["units", "model", "corruption"],
     "corruption": ["corruption", "denoising"],
     "metrics": ["metrics"],
