@@ -9,6 +9,11 @@ from .corruption import _make_plan_corruption
 
 MAX_ROWS = 20_000  # for the Gaussian, spread evenly over X
 MAX_DENSE = 128  # features: of more, the covariance is a product of few factors plus noise
+
+# Where nothing is trained, rows are filled once, and a full covariance may take longer. It fills
+# much better: on MNIST the error is 0.75 of that by 50 factors.
+MAX_DENSE_UNTRAINED = 1000
+MAX_ROWS_UNTRAINED = 5_000
 MAX_FACTORS = 50
 ROWS_A_FACTOR = 10
 
@@ -16,6 +21,7 @@ ROWS_A_FACTOR = 10
 RIDGE = 0.01
 
 MAX_ITERATIONS = 30
+SMALLEST_EIGENVALUE = 1e-6  # of the first estimate of the covariance, in largest eigenvalues
 SMALLEST_CHANGE = 1e-3  # of the covariance, relative, at which the iterations end
 PART_ENTRIES = 2**23  # of the systems of equations that are solved at once
 ROWS_AT_ONCE = 256  # with about as many missing entries
@@ -54,15 +60,23 @@ class FillMissing(nn.Module):
         if not len(index):
             return rows
         filled = flat.clone()
+        precision = self.compute_precision()
         n_rows = max(1, PART_ENTRIES // self.factors.shape[1] ** 2)
         for part in index.split(n_rows):
-            filled[part] = self.compute_means(flat[part], is_missing[part]).to(flat)
+            means = self.compute_means(flat[part], is_missing[part], precision)
+            filled[part] = means.to(flat)
         return filled.view(rows.shape)
 
-    def compute_means(self, rows, is_missing):
+    def compute_precision(self):
+        """Return the inverse covariance of a Gaussian of full rank, or None for few factors."""
+        if self.factors.shape[0] > self.factors.shape[1]:
+            return None
+        return torch.linalg.inv(self.make_covariance())
+
+    def compute_means(self, rows, is_missing, precision):
         """Return rows (n, n_features) whose missing entries have their conditional means."""
-        if self.factors.shape[0] <= self.factors.shape[1]:  # of full rank
-            filled, *_ = fill_rows(rows.double() - self.mean, ~is_missing, self.make_covariance())
+        if precision is not None:
+            filled, *_ = fill_rows(rows.double() - self.mean, ~is_missing, precision)
             return torch.where(is_missing, filled + self.mean, rows.double())
         centred = (rows.double() - self.mean).masked_fill(is_missing, 0.0)
         cholesky = self.factorize(~is_missing)
@@ -128,16 +142,18 @@ def make_corruption(plan, units, fill):
 
 
 @torch.no_grad()
-def fit_fill(rows):
+def fit_fill(rows, max_dense=MAX_DENSE):
     """Return the `FillMissing` that suits standardised rows, by expectation maximisation.
 
-    The covariance of at most 128 features is a full one [1]_, that of more has few factors and
-    noise, as in probabilistic PCA [2]_.
+    The covariance of few features is a full one [1]_, that of more has few factors and noise, as in
+    probabilistic PCA [2]_.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
         With NaN.
+    max_dense : int, default=MAX_DENSE
+        Features up to which the covariance is a full one.
 
     References
     ----------
@@ -149,7 +165,7 @@ def fit_fill(rows):
     rows = torch.from_numpy(rows).double()
     mean = rows.nanmean(dim=0)
     centred = rows - mean
-    if rows.shape[1] <= MAX_DENSE:
+    if rows.shape[1] <= max_dense:
         shift, covariance = estimate_covariance(centred)
         variance, vectors = torch.linalg.eigh(covariance)
         noise = variance[0].clamp(min=RIDGE * float(variance.mean()) / 2 or 1.0)
@@ -168,13 +184,14 @@ def estimate_covariance(rows):
     n_rows, n_features = rows.shape
     is_observed = ~rows.isnan()
     mean = torch.zeros(n_features, dtype=torch.float64)
-    covariance = torch.diag(rows.square().nanmean(dim=0))
-    covariance = add_ridge(covariance)
-    parts = (~is_observed).sum(dim=1).argsort().split(ROWS_AT_ONCE)  # little padding in each
+    covariance = add_ridge(estimate_from_pairs(rows))
+    n_at_once = max(1, min(ROWS_AT_ONCE, PART_ENTRIES // n_features**2))
+    parts = (~is_observed).sum(dim=1).argsort().split(n_at_once)  # little padding in each
     for _ in range(MAX_ITERATIONS):
+        precision = torch.linalg.inv(covariance)
         total, products = torch.zeros_like(mean), torch.zeros_like(covariance)
         for part in parts:
-            filled, spread = expect_rows(rows[part] - mean, is_observed[part], covariance)
+            filled, spread = expect_rows(rows[part] - mean, is_observed[part], precision)
             total += filled.sum(dim=0)
             products += filled.T @ filled + spread
         step = total / n_rows
@@ -186,23 +203,34 @@ def estimate_covariance(rows):
     return mean, covariance
 
 
+def estimate_from_pairs(rows):
+    """Return the covariance of centred rows with NaN, each entry from the rows that have both.
+
+    Eigenvalues of zero or less, which such an estimate may have, are raised.
+    """
+    known, is_observed = rows.nan_to_num(nan=0.0), (~rows.isnan()).double()
+    counts = (is_observed.T @ is_observed).clamp(min=1)
+    variance, vectors = torch.linalg.eigh(known.T @ known / counts)
+    return (vectors * variance.clamp(min=SMALLEST_EIGENVALUE * float(variance[-1]))) @ vectors.T
+
+
 def add_ridge(covariance):
     """Return a covariance with more variance in all directions."""
     ridge = RIDGE * float(covariance.diagonal().mean()) or 1.0
     return covariance + ridge * torch.eye(len(covariance), dtype=torch.float64)
 
 
-def expect_rows(rows, is_observed, covariance):
+def expect_rows(rows, is_observed, precision):
     """Return centred rows filled with conditional means, and the sum of conditional covariances."""
-    filled, entries, are_missing, cholesky = fill_rows(rows, is_observed, covariance)
-    spread = torch.zeros_like(covariance).flatten()
-    pairs = entries.unsqueeze(2) * len(covariance) + entries.unsqueeze(1)
+    filled, entries, are_missing, cholesky = fill_rows(rows, is_observed, precision)
+    spread = torch.zeros_like(precision).flatten()
+    pairs = entries.unsqueeze(2) * len(precision) + entries.unsqueeze(1)
     of_rows = torch.cholesky_inverse(cholesky) * are_missing
     spread.index_add_(0, pairs.flatten(), of_rows.flatten())
-    return filled, spread.view_as(covariance)
+    return filled, spread.view_as(precision)
 
 
-def fill_rows(rows, is_observed, covariance):
+def fill_rows(rows, is_observed, precision):
     """Return centred rows filled with conditional means, and the systems that were solved.
 
     The conditional covariance of the missing entries of a row is the inverse of a part of the
@@ -218,7 +246,6 @@ def fill_rows(rows, is_observed, covariance):
     cholesky : tensor of shape (n_rows, n_most, n_most)
         Factors of the parts; of the identity where nothing is missing.
     """
-    precision = torch.linalg.inv(covariance)
     n_most = int((~is_observed).sum(dim=1).max())
     entries = is_observed.long().argsort(dim=1, stable=True)[:, :n_most]
     is_missing = ~is_observed.gather(1, entries)

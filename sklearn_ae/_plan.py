@@ -15,6 +15,7 @@ from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOp
 from ._evidence import HELD_OUT
 from ._images import check_image_shape
 from ._losses import LOSSES
+from ._missing import MAX_DENSE, MAX_DENSE_UNTRAINED, MAX_ROWS, MAX_ROWS_UNTRAINED
 from ._networks import (
     ACTIVATIONS,
     OUTPUT_RANGES,
@@ -327,6 +328,12 @@ class Plan:
         share = float(moments.n_rows.mean()) / self.n_samples
         return replace(self, missing_rate=1 - share)
 
+    def choose_fill_limits(self):
+        """Return how many rows, and features of a full covariance, missing values are learnt from."""
+        if not self.scores_hidden or self.max_epochs or self.n_features <= MAX_DENSE:
+            return MAX_ROWS, MAX_DENSE
+        return MAX_ROWS_UNTRAINED, MAX_DENSE_UNTRAINED
+
     def make_units(self, moments, dtype):
         """Return the units for rows of some `Moments`, read in a dtype of torch."""
         options = {"standardizes": self.standardizes, "has_logits": self.has_logits}
@@ -455,7 +462,7 @@ def make_plan(
         ),
         linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
         batch_size=batch_size,
-        max_epochs=resolve_epochs(p.max_epochs, n_samples, batch_size, defaults.max_steps),
+        max_epochs=resolve_epochs(p, n_samples, n_features, batch_size, defaults.max_steps),
         validation_fraction=resolve_validation_fraction(p, defaults, n_samples),
         device=choose_device(p, estimator_name),
         corruption=resolve_corruption(p, is_paired),
@@ -740,11 +747,13 @@ def needs_closure(optimizer):
     return closure is not None and closure.default is closure.empty
 
 
-def resolve_epochs(max_epochs, n_samples, batch_size, max_steps):
+def resolve_epochs(p, n_samples, n_features, batch_size, max_steps):
     """Return the number of epochs."""
-    if max_epochs == "auto":
+    if p.max_epochs == "auto" and getattr(p, "scores_hidden", False) and n_features > MAX_DENSE:
+        return 0  # a full covariance is better than a network that starts at few factors
+    if p.max_epochs == "auto":
         return int(np.clip(max_steps // math.ceil(n_samples / batch_size), 1, 200))
-    return max_epochs
+    return p.max_epochs
 
 
 def computes_in_bfloat16(device):

@@ -22,7 +22,6 @@ from sklearn.utils.extmath import svd_flip
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ._correction import PART_ROWS, PENALTIES, HiddenRidge, Sums, spread_hidden_units
-from ._missing import MAX_ROWS as MAX_ROWS_TO_FILL
 from ._missing import fit_fill, make_corruption
 from ._model import make_model
 from ._networks import LinearPath, set_start
@@ -134,8 +133,9 @@ def start_model(rows, plan, units, input_units, seed, random_state, ranks, estim
     n_components, start, path, fill = plan.n_components, None, None, None
     if plan.missing_rate:
         sample = Sample(rows, units, seed)
-        few = sample.choose_index(MAX_ROWS_TO_FILL)
-        fill = ranks.agree_on(lambda: fit_fill(sample.read_array(few))).to(rows.device)
+        max_rows, max_dense = plan.choose_fill_limits()
+        few = sample.choose_index(max_rows)
+        fill = ranks.agree_on(lambda: fit_fill(sample.read_array(few), max_dense)).to(rows.device)
     if plan.has_linear_path or n_components < 1:
         corrupt = make_start_corruption(plan, input_units, random_state, fill)
         how = {"random_state": seed, "corrupt": corrupt, "beta": plan.beta, "fill": fill}

@@ -111,10 +111,9 @@ def test_no_step_of_expectation_maximisation_lowers_the_likelihood(monkeypatch):
     assert (np.diff([measure(n) for n in (1, 2, 4, 8, 16)]) > 0).all()
 
 
-def test_wide_rows_are_filled_by_few_factors(monkeypatch):
+def test_wide_rows_are_filled_by_few_factors():
     full = fit_fill(X)(torch.as_tensor(X_TEST)).numpy()
-    monkeypatch.setattr(module, "MAX_DENSE", 10)
-    thin = fit_fill(X)
+    thin = fit_fill(X, max_dense=10)
     assert thin.factors.shape == (30, 15)
     thin = thin(torch.as_tensor(X_TEST)).numpy()
     assert measure_error(thin) < 1.15 * measure_error(full)
@@ -351,6 +350,20 @@ def test_they_fill_a_linear_code_as_iterated_pca_does():
 
 
 # ------------------------------------------------------------------------------- the imputer
+
+
+def test_wide_tables_are_imputed_by_a_full_covariance_alone():
+    rng = np.random.RandomState(0)
+    whole = rng.standard_normal((300, 5)) @ rng.standard_normal((5, 140))
+    whole += 0.5 * rng.standard_normal(whole.shape)
+    holes = np.where(rng.random_sample(whole.shape) < 0.2, np.nan, whole)
+    imputer = AutoencoderImputer(random_state=0).fit(holes)
+    assert imputer.autoencoder_.n_iter_ == 0
+    assert imputer.autoencoder_._model_.fill.factors.shape == (140, 140)
+    alone = AutoencoderImputer(max_epochs=0).fit(holes)
+    assert_array_equal(imputer.transform(holes), alone.transform(holes))
+    trained = AutoencoderImputer(max_epochs=1, random_state=0).fit(holes)
+    assert trained.autoencoder_._model_.fill.factors.shape == (140, 30)
 
 
 @parametrize_with_checks([AutoencoderImputer(max_epochs=1, random_state=0)])
