@@ -329,7 +329,7 @@ class Plan:
         return replace(self, missing_rate=1 - share)
 
     def choose_fill_limits(self):
-        """Return how many rows, and features of a full covariance, missing values are learnt from."""
+        """Return how many rows and features the covariance that fills holes may have."""
         if not self.scores_hidden or self.max_epochs or self.n_features <= MAX_DENSE:
             return MAX_ROWS, MAX_DENSE
         return MAX_ROWS_UNTRAINED, MAX_DENSE_UNTRAINED
