@@ -63,11 +63,15 @@ try:
     from sklearn.utils._array_api import check_same_namespace
 except ImportError:  # scikit-learn < 1.9
 
+    def locate(array):
+        """Return the name of an array's namespace, and its device."""
+        xp, _, device = get_namespace_and_device(array)
+        is_numpy = xp is get_namespace()[0]  # whose arrays have a device, and sparse ones none
+        return xp.__name__, "cpu" if is_numpy else device
+
     def check_same_namespace(X, estimator, *, attribute, method):
         """Raise ValueError if X is of another library or device than a fitted attribute."""
-        fitted, given = (
-            get_namespace_and_device(array)[::2] for array in (getattr(estimator, attribute), X)
-        )
+        fitted, given = locate(getattr(estimator, attribute)), locate(X)
         if fitted != given:
             raise ValueError(
                 f"Inputs passed to {type(estimator).__name__}.{method}() must use the same "
