@@ -181,13 +181,15 @@ colors = dict(zip(markers, ("#7f7f7f", "#1f4e9c", "#e69f00", "#009e73"), strict=
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, marker in markers.items():
     areas, heights = [means[name] for means in auc.values()], np.arange(len(auc))
+    size = 11 if name == "PCA" else 8  # to be seen behind the autoencoder
     hollow = "none" if name not in ("PCA", "autoencoder") else colors[name]
-    ax.plot(areas, heights, marker, color=colors[name], mfc=hollow, mew=1.5, ms=8, label=name)
+    ax.plot(areas, heights, marker, color=colors[name], mfc=hollow, mew=1.5, ms=size, label=name)
 ax.axvline(0.5, color="black", linewidth=0.8, linestyle=":", label="guessing")
 ax.set_yticks(range(len(auc)), auc)
 ax.invert_yaxis()
 ax.set_xlabel("area under the ROC curve")
 ax.grid(alpha=0.3)
+ax.set_xlim(0.29, 1.01)
 figure.legend(loc="outside upper center", ncols=3)
 plt.show()
 
@@ -198,8 +200,8 @@ plt.show()
 # new to the detector, this holds for a threshold from scores of held-out rows. A threshold from
 # scores of the training rows gives more alarms.
 alarms = {}
-for title in ("breast cancer", "wine"):
-    for detectors, train, test, new in fitted[title]:
+for title, n_splits in {"breast cancer": 5, "digits": 2}.items():
+    for detectors, train, test, new in fitted[title][:n_splits]:
         held_out = {
             f"{name}, held out": clone(detectors[name]).set_params(cv=3).fit(train)
             for name in ("PCA", "autoencoder")
@@ -215,15 +217,15 @@ for (title, name), counts in alarms.items():
 # %%
 # The errors of the last breast cancer split, on a logarithmic scale:
 detectors, train, test, new = fitted["breast cancer"][-1]
-bins = np.geomspace(0.02, 20, 40)
-figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-for rows, color, hatch, label in (
-    (test, "#1f4e9c", None, "benign, new"),
-    (new, "#e69f00", "//", "malignant"),
+bins = np.geomspace(0.05, 20, 28)
+figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for rows, label, style in (
+    (test, "benign, new", {"color": "#1f4e9c", "alpha": 0.5}),
+    (new, "malignant", {"histtype": "step", "color": "#c77700", "linewidth": 1.5, "hatch": "///"}),
 ):
     errors = -detectors["autoencoder"].score_samples(rows)
     weights = np.full(len(errors), 1 / len(errors))
-    ax.hist(errors, bins, weights=weights, color=color, alpha=0.5, hatch=hatch, label=label)
+    ax.hist(errors, bins, weights=weights, label=label, **style)
 for name, style, label in (
     ("autoencoder, held out", "-", "threshold, held-out rows"),
     ("autoencoder", "--", "threshold, training rows"),
@@ -232,7 +234,7 @@ for name, style, label in (
 ax.set_xscale("log")
 ax.set_xlabel("reconstruction error, -score_samples")
 ax.set_ylabel("share of the rows")
-ax.legend()
+figure.legend(loc="outside upper center", ncols=2)
 plt.show()
 
 # %%
