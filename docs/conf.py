@@ -82,6 +82,7 @@ intersphinx_timeout = 10
 # ------------------------------------------------------------------------------------ the gallery
 
 EXAMPLES = [
+    "plot_tutorial.py",
     "plot_compare_with_pca.py",
     "plot_one_fit_for_all_sizes.py",
     "plot_reconstructions.py",
