@@ -6,7 +6,8 @@
     python benchmarks/imputation.py classify              accuracy after a code, bundled sets
 
 Entries are removed at random from training and test rows or, with --by-value, where another column
-is large. Errors are root mean squared errors of the imputed entries of test rows.
+is large. Errors are root mean squared errors of the imputed entries: of test rows, for `time` of
+the rows in fit.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
 def punch_holes(rows, share, by_value, rng):
     """Return rows with NaN in a share of their entries, and where these are."""
     draws = rng.random(rows.shape)
-    if by_value:  # likelier where the next column is above its median
+    if by_value:  # likelier where the column before is above its median
         draws = draws + 0.5 * (
             np.roll(rows, 1, axis=1) < np.median(np.roll(rows, 1, axis=1), axis=0)
         )

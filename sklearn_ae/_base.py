@@ -229,6 +229,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
                 "filled. Fit with warm_start=False."
             )
         self._model_.units.widen_range(moments)
+        self._model_.input_units.widen_range(moments.inputs)
         return plan
 
     def _make_split(self, rows, held_out, groups, random_state, ranks):

@@ -5,15 +5,14 @@ from numbers import Real
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
-from sklearn.metrics import r2_score
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
 from ._compat import Interval, StrOptions, fit_context
+from ._isolation import isolate_torch
+from ._moments import RunningMoments
 from ._plan import Defaults
-from ._rows import warn_of_pairs
+from ._rows import PairedRows, check_clean, convert_like, make_rows, warn_of_pairs
 from .corruption import _CORRUPTIONS, _call_corruption
 
 LARGEST_NOISE = 1e12  # in standard deviations of X, of which float32 would keep nothing
@@ -90,6 +89,7 @@ class PairsMixin:
         warn_of_pairs(X, y)
         return self._partial_fit(X, y, X_clean)
 
+    @isolate_torch()
     def score(self, X, y=None, *, X_clean=None):
         """Return R² of the reconstruction of X, or how well X is restored.
 
@@ -114,9 +114,12 @@ class PairsMixin:
         if X_clean is None:
             self._check_columns("score")
             return super().score(X)
-        restored, X_clean = self._restore_pairs(X, X_clean)
-        return float(r2_score(X_clean, restored, multioutput="variance_weighted"))
+        sums = RunningMoments()
+        for _, clean, restored in self._restore_pairs(X, X_clean):
+            sums.add(clean, restored)
+        return sums.compute().compute_r2()
 
+    @isolate_torch()
     def score_samples(self, X, *, X_clean=None):
         """Return minus the mean squared error of each row that is restored.
 
@@ -139,8 +142,9 @@ class PairsMixin:
         if X_clean is None:
             self._check_columns("score_samples")
             return super().score_samples(X)
-        restored, X_clean = self._restore_pairs(X, X_clean)
-        return -np.square(restored - X_clean).mean(axis=1, dtype=np.float64)
+        parts = self._restore_pairs(X, X_clean)
+        errors = [(clean - restored.double()).square().mean(dim=1) for _, clean, restored in parts]
+        return convert_like(-torch.cat(errors), X)
 
     def _check_columns(self, method):
         """Raise a ValueError if reconstructions cannot be compared with X."""
@@ -153,9 +157,17 @@ class PairsMixin:
             )
 
     def _restore_pairs(self, X, X_clean):
-        """Return restored rows and the clean ones, dense arrays."""
-        X_clean = X_clean.toarray() if issparse(X_clean) else X_clean
-        return self.reconstruct(X), check_array(X_clean, input_name="X_clean", estimator=self)
+        """Yield slices over pairs, the clean rows there, and the restored ones."""
+        X, rows = self._check_rows(X, "score")
+        clean = make_rows(check_clean(X_clean, X, self), rows.device, type(self).__name__)
+        n_outputs = self._model_.architecture.n_outputs
+        if clean.shape[1] != n_outputs:
+            raise ValueError(
+                f"X_clean has {clean.shape[1]} columns, but rows are restored to {n_outputs}."
+            )
+        PairedRows(rows, clean).compute_moments()  # checks them
+        for part, block in self._model_.read_parts(rows):
+            yield part, clean.read(part), self._model_.reconstruct(block, self.clip)
 
 
 class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):

@@ -163,7 +163,7 @@ def fit_fill(rows, max_dense=MAX_DENSE):
        missing values", JMLR 11, 2010.
     """
     rows = torch.from_numpy(rows).double()
-    mean = rows.nanmean(dim=0)
+    mean = rows.nanmean(dim=0).nan_to_num(nan=0.0)  # of X, where these rows have no value
     centred = rows - mean
     if rows.shape[1] <= max_dense:
         shift, covariance = estimate_covariance(centred)

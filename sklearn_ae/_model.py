@@ -18,8 +18,8 @@ CHUNK_ENTRIES = 2**21
 # this, a row has the same code whatever other rows it is passed with.
 ROW_MULTIPLE = 64
 
-# Times that missing entries are replaced by their reconstruction. More of them fit the code to few
-# observed entries: over seven tables the codes were then further from those of whole rows.
+# Times that missing entries are replaced by their reconstruction. With more, the code depends on
+# few observed entries too much: over seven tables it was further from the code of the whole row.
 N_FILLS = 2
 
 OUT_OF_MEMORY = (

@@ -138,6 +138,7 @@ UNCHANGED = (
 
 # Choices that must stay when a network is trained further.
 NETWORK_CHOICES = (
+    "is_paired",
     "n_outputs",
     "n_components",
     "ordered",
@@ -155,6 +156,7 @@ NETWORK_CHOICES = (
 PARAMETERS = {
     "has_linear_path": "init",
     "has_logits": "loss",
+    "is_paired": "kind of rows: pairs stay pairs, and others have no X_clean",
     "n_outputs": "number of columns of X_clean",
 }  # their parameters
 
@@ -205,6 +207,8 @@ class Plan:
     n_samples, n_features : int
     n_outputs : int
         Columns of what the decoder returns: those of X, or of the clean rows of pairs.
+    is_paired : bool
+        Whether rows are pairs of a damaged and a clean one.
     n_components : int or float
         A float is a share of the variance, for which the start finds the number.
     hidden_layer_sizes : tuple of (float, tuple of int)
@@ -241,6 +245,7 @@ class Plan:
     n_samples: int
     n_features: int
     n_outputs: int
+    is_paired: bool
     n_components: int | float
     ordered: bool
     hidden_layer_sizes: tuple
@@ -446,6 +451,7 @@ def make_plan(
         n_samples=n_samples,
         n_features=n_features,
         n_outputs=n_outputs,
+        is_paired=is_paired,
         n_components=min(32, n_features) if p.n_components is None else p.n_components,
         hidden_layer_sizes=resolve_hidden_layers(p, defaults, estimator_name),
         has_automatic_widths=isinstance(p.hidden_layer_sizes, str),
@@ -457,9 +463,7 @@ def make_plan(
         solves_last_layer=has_linear_path and can_solve_last_layer(p),
         has_logits=has_logits,
         standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
-        optimizer_options=resolve_optimizer(
-            p, n_samples, n_outputs, has_linear_path, estimator_name
-        ),
+        optimizer_options=resolve_options(p, n_samples, n_outputs, has_linear_path, estimator_name),
         linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
         batch_size=batch_size,
         max_epochs=resolve_epochs(p, n_samples, n_features, batch_size, defaults.max_steps),
@@ -584,8 +588,8 @@ def resolve_linear_path(p, output_activation):
 
 def resolve_correction(p, defaults, is_paired):
     """Return whether to start with the correction, where there is a linear path."""
-    # with many rows, features that are learnt are better than random ones; of pairs there is one
-    # draw of the damage only, and a trained network may be no better
+    # With many rows, features that are learnt are better than random ones. Pairs are an exception:
+    # each row is damaged once and for all, and a trained network may not beat the regression.
     helps = p.max_epochs == 0 or (p.early_stopping and (defaults.cross_fits or is_paired))
     return helps and can_solve_last_layer(p)
 
@@ -649,7 +653,7 @@ def resolve_device(device, estimator_name):
     return device
 
 
-def resolve_optimizer(p, n_samples, n_outputs, has_linear_path, estimator_name):
+def resolve_options(p, n_samples, n_outputs, has_linear_path, estimator_name):
     """Return the optimizer's options beside the learning rate."""
     if not isinstance(p.optimizer, str) and not is_optimizer_class(p.optimizer):
         raise InvalidParameterError(

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
+from scipy.sparse import coo_array, issparse
+from scipy.sparse.csgraph import connected_components
 from sklearn import config_context
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
@@ -327,8 +328,8 @@ class Rows(ABC):
         if empty:
             names = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
             raise ValueError(
-                f"X has no value at all in column {names}, in which every entry is NaN. Leave "
-                "such columns out."
+                f"{self.name} has no value at all in column {names}, in which every entry is NaN. "
+                "Leave such columns out."
             )
         dtype = self.dtype
         return replace(moments, low=moments.low.to(dtype), high=moments.high.to(dtype))
@@ -453,6 +454,19 @@ class PairedRows(Rows):
     def read(self, index):
         """Return the damaged rows at a slice or an index tensor."""
         return self.damaged.read(index)
+
+    def compute_hashes(self):
+        """Return a number for each row, the same where the damaged or the clean rows are equal.
+
+        If that connected most rows, as clean rows of zeros may, only damaged rows count.
+        """
+        tables = self.damaged, self.clean
+        damaged, clean = (np.unique(t.compute_hashes(), return_inverse=True)[1] for t in tables)
+        n_nodes = len(self) * 2
+        edges = np.ones(len(self)), (damaged, len(self) + clean)
+        _, labels = connected_components(coo_array(edges, (n_nodes, n_nodes)), directed=False)
+        labels = labels[damaged]
+        return labels if 2 * np.bincount(labels).max() <= len(self) else damaged
 
     def compute_fingerprint(self):
         """Return the shapes and digests of some rows of both tables."""

@@ -5,14 +5,18 @@ import pickle
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae._evidence import find_equal_rows
+from sklearn_ae._rows import PairedRows, make_rows
 from sklearn_ae.export import to_onnx
 
 CLEAN = load_digits().data / 16
@@ -170,7 +174,7 @@ def test_chunks_of_pairs(coloured):
         model.partial_fit(X[part], X_clean=colour(Y[part]))
     assert model.score(X_TEST, X_clean=colour(Y_TEST)) > 0.5
     with pytest.raises(ValueError, match="number of columns of X_clean"):
-        model.partial_fit(X)
+        model.partial_fit(X, X_clean=Y)
 
 
 def test_saved_and_truncated_models_of_pairs(tmp_path, coloured):
@@ -187,6 +191,55 @@ def test_saved_and_truncated_models_of_pairs(tmp_path, coloured):
 def test_groups_of_pairs_are_not_split():
     groups = np.arange(len(X)) // 100
     assert DenoisingAutoencoder(8, **QUICK).fit(X, X_clean=Y, groups=groups).n_iter_ > 0
+    with pytest.raises(ValueError, match="group"):
+        DenoisingAutoencoder(8, **QUICK).fit(X, X_clean=Y, groups=np.zeros(len(X)))
+
+
+def test_copies_of_a_clean_row_are_one_group():
+    damaged = np.arange(12.0)[:, None]
+    clean = np.repeat(np.arange(4.0), 3)[:, None]
+    rows = PairedRows(make_rows(damaged), make_rows(clean))
+    assert_array_equal(find_equal_rows(rows), np.repeat(np.arange(4), 3))
+    damaged[5] = damaged[0]  # connects the first two
+    rows = PairedRows(make_rows(damaged), make_rows(clean))
+    assert_array_equal(find_equal_rows(rows), np.repeat([0, 1, 2], [6, 3, 3]))
+    blank = PairedRows(make_rows(damaged), make_rows(np.zeros((12, 1))))
+    assert len(np.unique(find_equal_rows(blank))) == 11
+
+
+@pytest.mark.parametrize("convert", [sparse.csr_array, torch.tensor, np.ndarray.tolist])
+def test_containers_of_pairs_are_scored(fitted, convert):
+    pair = convert(X_TEST), convert(Y_TEST)
+    expected = fitted.score(X_TEST, X_clean=Y_TEST)
+    assert fitted.score(pair[0], X_clean=pair[1]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_memory_maps_of_pairs(tmp_path, coloured):
+    paths = tmp_path / "damaged.npy", tmp_path / "clean.npy"
+    for path, rows in zip(paths, (X, colour(Y)), strict=True):
+        np.save(path, rows)
+    damaged, clean = (np.load(path, mmap_mode="r") for path in paths)
+    model = DenoisingAutoencoder(32, clip=True, **QUICK).fit(damaged, X_clean=clean)
+    assert_array_equal(model.transform(X_TEST), coloured.transform(X_TEST))
+
+
+def test_clean_rows_are_routed_through_a_search():
+    with config_context(enable_metadata_routing=True):
+        model = DenoisingAutoencoder(8, **QUICK)
+        model.set_fit_request(X_clean=True).set_score_request(X_clean=True)
+        search = GridSearchCV(model, {"n_components": [2, 16]}, cv=2)
+        search.fit(X, X_clean=Y)
+    assert search.best_params_ == {"n_components": 16}
+    assert search.best_score_ > 0.5
+
+
+def test_pairs_stay_pairs():
+    model = DenoisingAutoencoder(8, warm_start=True, **QUICK).fit(X, X_clean=Y)
+    for go_on in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match="pairs stay pairs"):
+            go_on(X)
+    with pytest.raises(ValueError, match="X_clean has 5 columns, but rows are restored to 64"):
+        model.score_samples(X, X_clean=Y[:, :5])
 
 
 def test_a_warm_start_goes_on_with_pairs():
