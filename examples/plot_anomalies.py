@@ -172,10 +172,11 @@ for title, means in auc.items():
 # %%
 # The autoencoder is far ahead of PCA on iris and digits, where the known rows are several groups
 # that no plane holds, and ahead of the two others. On breast cancer it loses to both: malignant
-# tumours have extreme values, and one column after another is enough to see that. On wine and
-# diabetes there is nothing beyond PCA, and the autoencoder is PCA or nearly so. On the photographs
-# all four are worse than guessing: the new patches are smoother than the known ones, and what is
-# simple is easy to reconstruct. A reconstruction error finds rows that are *more* complicated.
+# tumours have extreme values, and the mean of a row's standardised values without their signs has
+# 0.958 by itself. On wine and diabetes there is nothing beyond PCA, and the autoencoder is PCA or
+# nearly so. On the photographs all four are worse than guessing: the new patches are smoother than
+# the known ones, and what is simple is easy to reconstruct. A reconstruction error finds rows that
+# are *more* complicated.
 markers = {"PCA": "s", "autoencoder": "o", "isolation forest": "^", "local outlier factor": "D"}
 colors = dict(zip(markers, ("#7f7f7f", "#1f4e9c", "#e69f00", "#009e73"), strict=True))
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
