@@ -69,9 +69,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         Rows per training step, at most.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the rows. 0 keeps the conditional means. "auto" is 0 for more than 128 features:
-        up to 1,000 the covariance is then a full one, which imputes better than a network that
-        starts at few factors. It is computed from at most 5,000 rows.
+        Passes over the rows. 0 keeps the conditional means. "auto" is 0 for 129 to 1,000 features:
+        the covariance is then a full one, which imputes better than a network that starts at few
+        factors. It is computed from at most 5,000 rows.
 
     early_stopping : bool, default=True
         Whether rows that are new to the network decide. Without it the network is always used.

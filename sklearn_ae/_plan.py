@@ -153,12 +153,13 @@ NETWORK_CHOICES = (
     "has_linear_path",
     "has_logits",
 )
+# What users know these choices by, in messages.
 PARAMETERS = {
     "has_linear_path": "init",
     "has_logits": "loss",
     "is_paired": "kind of rows: pairs stay pairs, and others have no X_clean",
     "n_outputs": "number of columns of X_clean",
-}  # their parameters
+}
 
 
 @dataclass(frozen=True)
@@ -753,9 +754,10 @@ def needs_closure(optimizer):
 
 def resolve_epochs(p, n_samples, n_features, batch_size, max_steps):
     """Return the number of epochs."""
-    if p.max_epochs == "auto" and getattr(p, "scores_hidden", False) and n_features > MAX_DENSE:
-        return 0  # a full covariance is better than a network that starts at few factors
     if p.max_epochs == "auto":
+        is_imputer = getattr(p, "scores_hidden", False)
+        if is_imputer and MAX_DENSE < n_features <= MAX_DENSE_UNTRAINED:
+            return 0  # a full covariance is better than a network that starts at few factors
         return int(np.clip(max_steps // math.ceil(n_samples / batch_size), 1, 200))
     return p.max_epochs
 

@@ -276,6 +276,13 @@ def test_searches_and_pipelines():
     assert make_pipeline(*steps).fit(train, y_train).score(test, y_test) > 0.9
 
 
+def test_a_row_is_filled_by_the_same_numbers_in_any_company():
+    fill, rows = fit_fill(X), torch.as_tensor(X_TEST).float()
+    together = fill(rows)
+    alone = torch.cat([fill(row[None]) for row in rows])
+    assert_array_equal(alone, together)
+
+
 def test_a_callable_corruption_gets_rows_that_are_filled():
     seen = []
 
