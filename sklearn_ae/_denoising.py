@@ -480,7 +480,7 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
     >>> from sklearn_ae.corruption import corrupt
     >>> X_train, X_test = train_test_split(load_digits().data / 16, random_state=0)
     >>> X_noisy = corrupt(X_test, "gaussian", 0.3, random_state=0)
-    >>> autoencoder = DenoisingAutoencoder(16, corruption_level=0.3, random_state=0)
+    >>> autoencoder = DenoisingAutoencoder(16, corruption_level=0.3, max_epochs=20, random_state=0)
     >>> X_restored = autoencoder.fit(X_train).reconstruct(X_noisy)
     >>> before, after = ((X_noisy - X_test) ** 2).mean(), ((X_restored - X_test) ** 2).mean()
     >>> bool(after < 0.3 * before)

@@ -298,7 +298,7 @@ def test_rows_of_a_search_are_sent_once(client):
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, in_one_thread):
     splits = list(KFold(3).split(X))
-    long = {"estimator__max_epochs": 50, "estimator__early_stopping": False}
+    long = {"estimator__max_epochs": 20, "estimator__early_stopping": False}
     expected = search(GridSearchCV, cv=splits).set_params(**long).fit(X)
     found = search(GridSearchCV, cv=splits, n_jobs=2).set_params(**long)
     # to all workers, and left there: what only one of them has is lost with it

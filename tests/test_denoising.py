@@ -251,7 +251,7 @@ def test_clean_rows_have_the_codes_of_their_corrupted_copies(unit_digits):
     X, X_test = unit_digits
     noise = {"corruption_level": 0.5, "corruption_range": (0, 1)}
     X_noisy = corrupt(X_test, "gaussian", **noise, random_state=1)
-    autoencoder = DenoisingAutoencoder(16, **noise, random_state=0).fit(X)
+    autoencoder = DenoisingAutoencoder(16, **noise, max_epochs=10, random_state=0).fit(X)
     clean, noisy = autoencoder.transform(X_test), autoencoder.transform(X_noisy)
     shift = np.square((noisy - clean).mean(axis=0)).sum()
     pca = PCA(16).fit(X)

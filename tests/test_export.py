@@ -44,7 +44,7 @@ def run(model, rows):
         ("linear start", "reconstruct", np.float32),
         *(
             (name, part, np.float64)
-            for name in ("clipped", "cross-entropy", "convolutional")
+            for name in ("clipped", "convolutional")
             for part in ("encoder", "decoder")
         ),
     ],
@@ -74,7 +74,7 @@ def export(estimator, part="encoder", dtype=None):
 
 
 # networks compute in float32 whatever the dtype of the rows: these differ outside of them
-UNLIKE_ENDS = ["linear start", "clipped", "cross-entropy", "variational", "variational bits"]
+UNLIKE_ENDS = ["linear start", "clipped", "cross-entropy", "variational"]
 
 
 @pytest.mark.slow
@@ -82,9 +82,9 @@ UNLIKE_ENDS = ["linear start", "clipped", "cross-entropy", "variational", "varia
     ("name", "part", "fitted_dtype", "dtype"),
     [
         *((name, "reconstruct", np.float64, "float32") for name in UNLIKE_ENDS),
-        *((name, "reconstruct", np.float32, "float64") for name in ("clipped", "cross-entropy")),
-        *(("clipped", part, np.float64, "float32") for part in ("encoder", "decoder")),
-        *(("clipped", part, np.float32, "float64") for part in ("encoder", "decoder")),
+        ("cross-entropy", "reconstruct", np.float32, "float64"),
+        ("clipped", "encoder", np.float64, "float32"),
+        ("clipped", "decoder", np.float32, "float64"),
     ],
 )
 def test_rows_in_the_other_dtype(name, part, fitted_dtype, dtype):
