@@ -23,6 +23,7 @@ from ._ranks import join_ranks, make_ranks
 from ._rows import (
     PairedRows,
     check_clean,
+    check_for_empty_columns,
     check_table,
     convert_like,
     make_rows,
@@ -198,6 +199,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator, metac
             rows = PairedRows(rows, make_rows(clean, plan.device, name))
         ranks.check_same("the same X", rows.compute_fingerprint)
         moments = ranks.agree_on(rows.compute_moments)
+        if reset:
+            check_for_empty_columns(self, moments)
         plan = plan.note_missing(moments)
         self._check_values(rows, moments, plan)
         return X, rows, moments, plan, ranks

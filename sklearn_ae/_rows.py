@@ -117,6 +117,20 @@ def check_codes(estimator, X):
     return codes
 
 
+def check_for_empty_columns(estimator, moments):
+    """Raise a ValueError if every entry of a column is NaN, in rows of some `Moments`."""
+    if isinstance(moments.n_rows, int):
+        return
+    empty = (moments.n_rows == 0).nonzero().flatten().tolist()
+    if empty:
+        names = getattr(estimator, "feature_names_in_", range(len(moments.n_rows)))
+        listed = ", ".join(str(names[i]) for i in empty[:10]) + (", …" if len(empty) > 10 else "")
+        raise ValueError(
+            f"X has no value at all in column {listed}, in which every entry is NaN. "
+            "Leave such columns out."
+        )
+
+
 def read_held_out(estimator, X_val, plan, ranks):
     """Return the `Rows` of X_val, checked as those of X are.
 
@@ -316,7 +330,7 @@ class Rows(ABC):
         Raises
         ------
         ValueError
-            If a number is infinite, or if a feature has no value at all.
+            If a number is infinite.
         """
         sums = ObservedMoments()
         for part in self.cut_parts():
@@ -324,13 +338,6 @@ class Rows(ABC):
             check_finite(block, self.estimator_name, allow_nan=True, name=self.name)
             sums.add(block)
         moments = sums.compute()
-        empty = (moments.n_rows == 0).nonzero().flatten().tolist()
-        if empty:
-            names = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
-            raise ValueError(
-                f"{self.name} has no value at all in column {names}, in which every entry is NaN. "
-                "Leave such columns out."
-            )
         dtype = self.dtype
         return replace(moments, low=moments.low.to(dtype), high=moments.high.to(dtype))
 

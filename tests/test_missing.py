@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -295,10 +296,23 @@ def test_a_callable_corruption_gets_rows_that_are_filled():
     assert not any(seen)
 
 
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, VariationalAutoencoder])
+def test_later_rows_may_have_no_value_in_a_column(estimator):
+    later = X_TEST.copy()
+    later[:, 3] = np.nan
+    fitted = estimator(2, **QUICK).fit(X, X_val=later)
+    fitted.partial_fit(later)
+    assert np.isfinite(fitted.transform(later)).all()
+    assert np.isfinite(fitted.score(later))
+
+
 def test_errors_about_missing_values():
     empty = np.c_[X, np.full((len(X), 1), np.nan)]
     with pytest.raises(ValueError, match="no value at all in column 30"):
         AutoencoderTransformer(2, **QUICK).fit(empty)
+    named = pd.DataFrame(empty, columns=[f"c{i}" for i in range(30)] + ["height"])
+    with pytest.raises(ValueError, match="no value at all in column height"):
+        AutoencoderTransformer(2, **QUICK).fit(named)
     endless = X.copy()
     endless[3, 4] = np.inf
     with pytest.raises(ValueError, match="infinity"):
