@@ -30,8 +30,8 @@ MAX_WINDOW_COLUMNS = 256
 MAX_WINDOWS = 64
 MIN_VALUES = 20  # of a column: windows of fewer may be equal by chance
 
-# Of rows with such a sign. By chance every third has one, on a curve; of n rows up to 2 / sqrt(n)
-# more: four standard deviations.
+# Of rows with such a sign. By chance every third has one, on a curve; of n rows up to 2.7 / sqrt(n)
+# more: four standard deviations of n / 2 draws, as two neighbours often share a gap.
 LARGEST_SHARE = 0.4
 CHANCE = 1 / 3
 
@@ -140,7 +140,7 @@ def standardize_columns(rows, others):
 def measure_share(found, usual=0.0):
     """Return the mean of booleans, or 0 if it is not beyond chance and what is usual."""
     share = found.mean()
-    largest = max(LARGEST_SHARE, CHANCE + 2 * len(found) ** -0.5)
+    largest = max(LARGEST_SHARE, CHANCE + 2.7 * len(found) ** -0.5)
     return share if share > usual + largest else 0.0
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.datasets import (
@@ -196,6 +196,7 @@ def test_independent_rows_held_out_are_not_warned_of(name, seed, n_rows, n_colum
 
 
 @pytest.mark.parametrize("n_columns", [1, 2, 3])
+@example(180571663, 50)
 @given(SEEDS, st.integers(50, 700))
 @draw_fewer(0.5)
 def test_rows_of_few_columns_are_not_warned_of(n_columns, seed, n_rows):
