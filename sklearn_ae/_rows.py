@@ -151,6 +151,8 @@ def read_held_out(estimator, X_val, plan, ranks):
         moments = ranks.agree_on(rows.compute_moments)
         if not isinstance(moments.n_rows, int) and not plan.missing_rate:
             raise ValueError("It has missing values, and X has none.")
+        if not isinstance(moments.n_rows, int) and not moments.n_rows.any():
+            raise ValueError("It has no value at all.")
         plan.check_range(float(moments.low.min()), float(moments.high.max()))
     except ValueError as error:
         raise ValueError(f"X_val must have rows like those of X. {error}") from error

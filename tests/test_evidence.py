@@ -407,7 +407,7 @@ ERRORS = {
     "other columns": ({"X_val": np.zeros((5, 9))}, {}, "X_val .*9 features"),
     "one row": ({"X_val": np.zeros((1, 10))}, {}, "X_val .*minimum of 2"),
     "no row": ({"X_val": np.zeros((0, 10))}, {}, "X_val .*minimum of 2"),
-    "NaN": ({"X_val": NAN}, {}, "X_val .*NaN"),
+    "NaN": ({"X_val": NAN}, {}, "X_val .*missing values, and X has none"),
     "one dimension": ({"X_val": np.zeros(10)}, {}, "X_val .*2D"),
     "text": ({"X_val": np.full((5, 10), "a")}, {}, "X_val"),
     "nothing held out": ({"X_val": np.zeros((5, 10))}, {"early_stopping": False}, "early_stopping"),

@@ -320,6 +320,8 @@ def test_errors_about_missing_values():
     whole = AutoencoderTransformer(2, **QUICK).fit(WHOLE)
     with pytest.raises(ValueError, match="the X of the first fit had none"):
         whole.partial_fit(X)
+    with pytest.raises(ValueError, match=r"X_val .*It has no value at all"):
+        AutoencoderTransformer(2, **QUICK).fit(X, X_val=np.full_like(X_TEST, np.nan))
     with pytest.raises(ValueError, match="It has missing values, and X has none"):
         AutoencoderTransformer(2, **QUICK).fit(WHOLE, X_val=X_TEST)
     holes = AutoencoderTransformer(2, **QUICK).fit(X)
