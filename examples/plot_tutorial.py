@@ -5,7 +5,8 @@ Tutorial: from a CSV file to a tuned pipeline
 
 In ten minutes: read a table with missing values and categories, prepare it, compare an autoencoder
 with PCA, search for the best pipeline, look at the codes, and save the model for new rows. You need
-scikit-learn and pandas, and no knowledge of neural networks.
+`pip install pandas palmerpenguins` beside the package with its plot extra, and no knowledge of
+neural networks.
 """
 
 # %%

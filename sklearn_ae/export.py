@@ -90,7 +90,10 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
     (1797, 8)
     """
     if not isinstance(estimator, BaseAutoencoder):
-        raise TypeError(f"estimator must be an autoencoder of sklearn_ae; got {estimator!r}.")
+        raise TypeError(
+            "estimator must be an autoencoder of sklearn_ae; got an object of type "
+            f"{type(estimator).__name__}. Of a pipeline, pass the step."
+        )
     if part not in _NAMES:
         raise ValueError(f"part must be one of {list(_NAMES)}; got {part!r}.")
     check_is_fitted(estimator)
