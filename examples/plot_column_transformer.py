@@ -4,7 +4,8 @@ Encoding some columns of a table
 ==================================
 
 The table has a category, single measurements and a group of related measurements. Only the related
-ones go through the autoencoder. A `ColumnTransformer` joins all columns to one pandas data frame.
+ones go through the autoencoder. A `ColumnTransformer` joins all columns to one data frame, for
+which you need `pip install pandas`.
 """
 
 # %%

@@ -84,7 +84,7 @@ def check_table(estimator, X, reset, min_rows=1):
     """
     X = compute_lengths(convert_categories(read_interface(drop_gradients(X))))
     on_disk = is_sliced_on_disk(X)
-    with raise_overflow_as_value_error():
+    with raise_overflow_as_value_error(), note_text_columns(X):
         table = validate_data(
             estimator,
             make_stand_in(X) if on_disk else X,
@@ -514,6 +514,29 @@ def check_clean(X_clean, X, estimator):
             f"{table.shape[0]}."
         )
     return X_clean if on_disk else table
+
+
+@contextmanager
+def note_text_columns(X):
+    """Note at a ValueError of the block which columns of a pandas frame are not numbers."""
+    try:
+        yield
+    except ValueError as error:
+        columns = X.columns if hasattr(X, "iloc") and hasattr(X, "columns") else []
+        text = [str(name) for name in columns if not can_be_float(X[name])]
+        if text:
+            listed = ", ".join(text[:10]) + (", …" if len(text) > 10 else "")
+            error.add_note(f"Not numbers: column {listed}. Encode them, e.g. with OneHotEncoder.")
+        raise
+
+
+def can_be_float(column):
+    """Tell whether a column of a pandas frame can be cast to floats."""
+    try:
+        np.asarray(column, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 @contextmanager

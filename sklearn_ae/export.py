@@ -32,7 +32,7 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
     The model has the inputs and outputs of the estimator's method: it includes centring, scaling,
     `clip`, and the logistic function of "binary_cross_entropy". Codes are float32; rows have the
     dtype of the estimator's reconstructions, or `dtype`. The number of rows is free. Rows must have
-    no missing values.
+    no missing values: what the estimator fills them with is not in the model.
 
     Parameters
     ----------
@@ -69,6 +69,11 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
         If there is no such part, if `dtype` is not float32 or float64, or if the model is too
         large for a file object.
 
+    Warns
+    -----
+    UserWarning
+        If the estimator was fitted to rows with missing values, and the part takes rows.
+
     References
     ----------
     .. [1] `Open Neural Network Exchange <https://onnx.ai>`__
@@ -103,6 +108,12 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("to_onnx needs more packages: pip install sklearn-ae[onnx]") from error
+    if estimator._model_.fill is not None and part != "decoder":
+        warnings.warn(
+            "The estimator fills missing values; the exported model does not, and makes NaN of "
+            "them. Fill them before rows are given to it, e.g. with AutoencoderImputer.",
+            stacklevel=3,
+        )
     model = copy.deepcopy(estimator._model_).cpu()
     for units in (model.units, model.input_units):
         units.to(torch_dtype)

@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -233,6 +234,19 @@ def test_estimator_is_not_changed(tmp_path):
     assert estimator.net_.module_ is module
     assert not module.training
     np.testing.assert_array_equal(estimator.transform(X), codes)
+
+
+def test_warning_that_missing_values_are_not_filled(tmp_path):
+    rows = X.copy()
+    rows[::7, 20] = np.nan
+    estimator = AutoencoderTransformer(4, **KWARGS).fit(rows)
+    with pytest.warns(UserWarning, match="the exported model does not") as caught:
+        to_onnx(estimator, tmp_path / "model.onnx")
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
+    is_whole = ~np.isnan(rows).any(axis=1)
+    codes = run(tmp_path / "model.onnx", rows)
+    assert_allclose(codes[is_whole], estimator.transform(rows)[is_whole], rtol=1e-5, atol=1e-5)
+    assert np.isnan(codes[~is_whole]).all()
 
 
 def test_what_cannot_be_exported(tmp_path, monkeypatch):

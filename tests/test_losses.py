@@ -59,11 +59,21 @@ def test_rows_average_to_the_loss(name):
     assert rows.mean().item() == pytest.approx(of(name))
 
 
-@pytest.mark.parametrize("name", ["squared_error", "absolute_error"])
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"binary_cross_entropy"}))
 def test_unit_undoes_scaling(name):
-    loss = ReconstructionLoss(name, make_units(np.zeros(5), 3.0))
-    scaled = loss(torch.as_tensor(OUTPUT / 3), torch.as_tensor(TARGET / 3)).item()
-    assert loss.convert_loss(scaled) == pytest.approx(of(name))
+    scale = 1e4  # so that all errors are small: the powers are those of small errors
+    target = torch.as_tensor(TARGET)
+    error = torch.as_tensor(OUTPUT - TARGET) / 1e4
+    unscaled = ReconstructionLoss(name, UNITS)(target + error, target).item()
+    loss = ReconstructionLoss(name, make_units(np.zeros(5), scale))
+    scaled = loss((target + error) / scale, target / scale).item()
+    assert loss.convert_loss(scaled) == pytest.approx(unscaled)
+
+
+def test_logits_have_no_unit():
+    assert ReconstructionLoss("binary_cross_entropy", UNITS).convert_loss(0.5) == 0.5
+    scaled = ReconstructionLoss("binary_cross_entropy", make_units(np.zeros(5), 3.0))
+    assert scaled.convert_loss(0.5) == 0.5
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"binary_cross_entropy"}))

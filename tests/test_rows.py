@@ -278,6 +278,15 @@ def test_standardised_rows_are_not_those_of_the_table():
     assert_array_equal(X, 1)
 
 
+def test_columns_that_are_not_numbers_are_named():
+    frame = pd.DataFrame({"mass": [1.0, 2.0], "sex": ["f", "m"], "text": ["1", "2"], "n": [1, 2]})
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(ValueError, match="could not convert string to float") as caught:
+            getattr(AutoencoderTransformer(1), method)(frame)
+        (note,) = caught.value.__notes__
+        assert note == "Not numbers: column sex. Encode them, e.g. with OneHotEncoder."
+
+
 def test_series_is_refused_as_by_scikit_learn():
     with pytest.raises(ValueError, match="Expected a 2-dimensional container"):
         AutoencoderTransformer(1).fit(pd.Series(np.arange(10.0)))
