@@ -522,20 +522,28 @@ def note_text_columns(X):
     try:
         yield
     except ValueError as error:
-        columns = X.columns if hasattr(X, "iloc") and hasattr(X, "columns") else []
-        text = [str(name) for name in columns if not can_be_float(X[name])]
+        text = list_text_columns(X)
         if text:
             listed = ", ".join(text[:10]) + (", …" if len(text) > 10 else "")
             error.add_note(f"Not numbers: column {listed}. Encode them, e.g. with OneHotEncoder.")
         raise
 
 
+def list_text_columns(X):
+    """Return the names of the columns of a pandas frame that cannot be cast to floats."""
+    dtypes = list_column_dtypes(X) if hasattr(X, "iloc") else []
+    columns = zip(X.columns, dtypes, strict=True) if dtypes else []
+    others = [name for name, dtype in columns if get_kind(dtype) == "O"]
+    return [str(name) for name in others if not can_be_float(X[name])]
+
+
 def can_be_float(column):
     """Tell whether a column of a pandas frame can be cast to floats."""
-    try:
-        np.asarray(column, dtype=float)
-    except (TypeError, ValueError):
-        return False
+    with warnings.catch_warnings(action="ignore"):  # of complex numbers
+        try:
+            np.asarray(column, dtype=float)
+        except (TypeError, ValueError):
+            return False
     return True
 
 
