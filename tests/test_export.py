@@ -105,7 +105,7 @@ def test_estimators_fitted_on_sparse_rows(fitted_dtype):
     assert_allclose(restored, estimator.reconstruct(table), atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "float64", float])
+@pytest.mark.parametrize("dtype", [np.dtype("float32"), float])
 def test_dtype_is_any_name_of_it(fitted, dtype):
     rows = X.astype(dtype)
     assert_allclose(run(export(fitted, dtype=dtype), rows), fitted.transform(rows), atol=1e-5)
