@@ -15,7 +15,7 @@ first numbers of their codes are the smaller codes.
 # `code_size_curve` cross-validates any reducers over code sizes, here with two processes. With
 # ``ordered=True`` the autoencoder can be cut after any number of its code, as PCA can. For PCA, R²
 # of the reconstruction is the share of the variance that its components explain. The classifier is
-# a logistic regression, unless another one is given.
+# a logistic regression, unless another one is given. Sixty epochs keep the example short.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -24,7 +24,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.inspection import CodeSizeCurveDisplay, code_size_curve
 
 X, y = load_digits(return_X_y=True)
-autoencoder = AutoencoderTransformer(ordered=True, random_state=0)
+autoencoder = AutoencoderTransformer(ordered=True, max_epochs=60, random_state=0)
 reducers = {"PCA": PCA(random_state=0), "autoencoder": autoencoder}
 curve = code_size_curve(reducers, X, y, n_components=[2, 4, 8, 16, 32], cv=3, n_jobs=2)
 

@@ -79,7 +79,7 @@ X = load_digits().data
 whole, whole_test = train_test_split(X, random_state=0)
 train, _ = punch_holes(whole, 0.5, 0)
 test, _ = punch_holes(whole_test[:10], 0.5, 1)
-filled = AutoencoderImputer(clip=True, random_state=0).fit(train).transform(test)
+filled = AutoencoderImputer(clip=True, max_epochs=20, random_state=0).fit(train).transform(test)
 
 figure, axes = plt.subplots(3, 10, figsize=(8, 2.6), layout="constrained")
 for row, pictures in zip(axes, (test, filled, whole_test[:10]), strict=True):

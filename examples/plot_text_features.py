@@ -36,7 +36,7 @@ for name in ["signal", "stats", "optimize", "linalg", "interpolate"]:
 texts, y = list(paragraphs), list(paragraphs.values())
 texts_train, texts_test, y_train, y_test = train_test_split(texts, y, random_state=0, stratify=y)
 vectorizer = TfidfVectorizer(
-    min_df=5, sublinear_tf=True, stop_words="english", token_pattern="[A-Za-z]{3,}"
+    min_df=10, sublinear_tf=True, stop_words="english", token_pattern="[A-Za-z]{3,}"
 )
 X_train, X_test = vectorizer.fit_transform(texts_train), vectorizer.transform(texts_test)
 density = X_train.nnz / (X_train.shape[0] * X_train.shape[1])
