@@ -39,9 +39,11 @@ def to_picture(rows, size):
 # %%
 # Colouring the right half
 # ------------------------
-# Brightness alone distinguishes the flower from the leaves. The network can use that, unlike its
-# linear start. In a sky that is paler on the right than on the left, brightness is not enough and
-# the colour is a guess. There the grey picture is closer to the original than the coloured one.
+# Brightness alone distinguishes the flower from the leaves, and the network uses that: its colours
+# are stronger than those of its linear start, and too strong at the edge of the flower, where the
+# linear start has the smaller error. In a sky that is paler on the right than on the left,
+# brightness is not enough and the colour is a guess. There the grey picture is closer to the
+# original than the coloured one.
 halves = []
 print(f"{'PSNR in dB':12}{'grey':>8}{'linear':>8}{'coloured':>10}")
 for name, picture in zip(("china", "flower"), load_sample_images().images, strict=True):

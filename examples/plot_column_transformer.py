@@ -63,8 +63,8 @@ print(f"\nbest: {best}, R² {search.best_score_:.3f}")
 
 # %%
 # On 442 rows the autoencoder can hardly distinguish an improvement from chance. It is PCA or nearly
-# so, and the two curves coincide. This is the purpose of the linear start: trying the autoencoder
-# costs no accuracy.
+# so, and the two curves nearly coincide. This is the purpose of the linear start: trying the
+# autoencoder costs hardly any accuracy.
 r2 = search.cv_results_["mean_test_score"].reshape(2, -1)
 sizes = grid[f"{reduce}__n_components"]
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")

@@ -56,13 +56,13 @@ for title, X in (("breast cancer", table), ("digits", digits)):
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained", sharey=True)
-styles = dict(zip(imputers, ("k:", "C2-.", "C0--", "C1-"), strict=True))
+styles = dict(zip(imputers, ("k:o", "C2-.^", "C0--D", "C1-s"), strict=True))
 for (title, name), values in errors.items():
     ax = axes[int(title == "digits")]
-    ax.plot(shares, values, styles[name], marker="o", label=name)
+    ax.plot(shares, values, styles[name], label=name)
     ax.set(title=title, xlabel="share of missing entries", xticks=shares, ylim=(0, 1.45))
 axes[0].set_ylabel("error of the missing entries")
-axes[0].legend()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
 plt.show()
 
 # %%

@@ -42,8 +42,9 @@ plt.show()
 # Rows of a table
 # ---------------
 # Without `image_shape`, rows are drawn as lines over the features. The wines are 178 rows of 13
-# standardised measurements. On so few rows the autoencoder mostly finds no improvement that it can
-# distinguish from chance. It then is PCA, and `best_epoch_` is 0.
+# standardised measurements. On so few rows training mostly finds no improvement that it can
+# distinguish from chance, and `best_epoch_` is 0. The autoencoder then is what it started as: PCA,
+# here with a correction in closed form.
 X_wine = StandardScaler().fit_transform(load_wine().data)
 X_wine_train, X_wine_test = train_test_split(X_wine, random_state=0)
 pca = PCA(3, random_state=0).fit(X_wine_train)
