@@ -51,10 +51,18 @@ def warn_of_related_rows(rows, held_out=None):
     if found is not None:
         warnings.warn(
             f"{found} The network may then be worse than PCA on new rows while it seems to be "
-            "better. Pass groups, which says what rows belong together, or X_val, rows of "
-            "other things.",
+            f"better. Pass {name_remedy(rows, held_out)}.",
             stacklevel=7,  # where fit was called
         )
+
+
+def name_remedy(rows, held_out):
+    """Return what to pass to `fit` instead of rows of which some are held out, or of `held_out`."""
+    groups, others = "groups, which says what rows belong together", "X_val, rows of other things"
+    if held_out is not None:
+        return f"another {others}"
+    is_paired = rows.targets is not rows
+    return groups if is_paired else f"{groups}, or {others}"
 
 
 def find_related_rows(rows):

@@ -36,12 +36,16 @@ def run(model, rows):
     return output
 
 
+# what has the same modules as another one
+ALIKE = {"textbook", "clipped", "denoising", "variational bits", "denoising, convolutional"}
+
+
 # an export takes a second: parts by themselves only of what differs at their ends
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part", "dtype"),
     [
-        *((name, "reconstruct", np.float64) for name in ESTIMATORS),
+        *((name, "reconstruct", np.float64) for name in ESTIMATORS if name not in ALIKE),
         ("linear start", "reconstruct", np.float32),
         *(("clipped", part, np.float64) for part in ("encoder", "decoder")),
     ],
@@ -98,9 +102,8 @@ def test_estimators_fitted_on_sparse_rows(fitted_dtype):
     rows = np.where(X > 0.9, X, 0)
     table = sparse.csr_array(rows.astype(fitted_dtype))
     estimator = AutoencoderTransformer(4, **KWARGS).fit(table)
-    for dtype in (np.float32, np.float64):
-        codes = run(export(estimator, "encoder", dtype), rows.astype(dtype))
-        assert_allclose(codes, estimator.transform(table), atol=1e-5)
+    codes = run(export(estimator, "encoder", np.float64), rows)
+    assert_allclose(codes, estimator.transform(table), atol=1e-5)
     restored = run(export(estimator, "reconstruct"), table.toarray())
     assert_allclose(restored, estimator.reconstruct(table), atol=1e-5)
 

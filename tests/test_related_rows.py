@@ -92,6 +92,19 @@ def test_fits_warn_of_related_rows_unless_told_of_groups(estimator, validation_f
     autoencoder.fit(X, X_val=np.random.RandomState(1).normal(size=(100, 8)))
 
 
+def test_the_warning_names_what_can_be_done():
+    X = read_things(np.random.RandomState(0), n_columns=8)
+    autoencoder = quick(estimator=DenoisingAutoencoder, max_epochs=1)
+    with pytest.warns(
+        UserWarning, match="what rows belong together, or X_val, rows of other things"
+    ):
+        autoencoder.fit(X)
+    with pytest.warns(UserWarning, match=r"Pass another X_val, rows of other things\.$"):
+        autoencoder.fit(X, X_val=X[::3] + 1e-6)
+    with pytest.warns(UserWarning, match=r"Pass groups, which says what rows belong together\.$"):
+        autoencoder.fit(X, X_clean=X)
+
+
 @pytest.mark.parametrize("noise", [0.0, 1e-3])
 @given(SEEDS, st.integers(4, 40), st.integers(100, 2000))
 @draw_fewer(0.3)
