@@ -60,7 +60,7 @@ styles = dict(zip(imputers, ("k:o", "C2-.^", "C0--D", "C1-s"), strict=True))
 for (title, name), values in errors.items():
     ax = axes[int(title == "digits")]
     ax.plot(shares, values, styles[name], label=name)
-    ax.set(title=title, xlabel="share of missing entries", xticks=shares, ylim=(0, 1.45))
+    ax.set(title=title, xlabel="share of missing entries", xticks=shares, ylim=(0, 1.15))
 axes[0].set_ylabel("error of the missing entries")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
 plt.show()
