@@ -66,6 +66,10 @@ ax.legend()
 plt.show()
 
 # %%
+# At every code size the bound of the autoencoder is above the likelihood of PCA, and most so for
+# small codes. The mixture is best: a covariance for each of its centres fits the groups of the
+# digits, while the noise of the autoencoder is the same in all pixels. Kernels, without any fit,
+# are as good as the autoencoder.
 scores = curve.reconstruction_score.mean(axis=2)
 print(f"{'code size':26}" + "".join(f"{size:9}" for size in sizes))
 for name, row in zip(curve.estimators, scores, strict=True):
@@ -85,7 +89,8 @@ for n in (1, 10, 100):
 # --------------
 # A larger `beta` weighs the divergence of the codes from their prior more. Codes become fewer: a
 # number whose information does not pay for its divergence collapses: all rows have the same mean
-# there. `find_active_units` counts the others.
+# there. `find_active_units` counts the others. The price is the likelihood: where all have
+# collapsed, the density is one Gaussian with equal noise in all pixels.
 for beta in (0.5, 1, 4, 16):
     model = clone(autoencoder).set_params(n_components=16, beta=beta).fit(X[train])
     active = find_active_units(model, X[test]).sum()
