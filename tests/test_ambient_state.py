@@ -22,6 +22,9 @@ from sklearn_ae.corruption import _CORRUPTIONS, Downscale, Grayscale, corrupt
 from sklearn_ae.dask import reconstruction_r2
 from sklearn_ae.export import to_onnx
 
+# torch 2.9 for CUDA warns of `set_float32_matmul_precision`, as users call it
+pytestmark = pytest.mark.filterwarnings("ignore:Please use the new API settings to control TF32")
+
 X = load_digits().data[:80, :48] / 16
 FEW = {"max_epochs": 2, "hidden_layer_sizes": (8,)}
 

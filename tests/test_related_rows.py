@@ -124,7 +124,9 @@ def test_readings_of_the_same_things_among_rows_held_out_are_found():
     rng = np.random.RandomState(0)
     X = rng.permutation(read_things(rng))
     assert "near copies" in find_copied(X[:1000], X[1000:])
-    with pytest.warns(UserWarning, match=r"X_val are not new.*groups.*X_val") as caught:
+    with pytest.warns(
+        UserWarning, match=r"X_val are not new.*near copies.*another X_val"
+    ) as caught:
         quick(max_epochs=1).fit(X[:1000], X_val=X[1000:])
     assert [warning.filename for warning in caught] == [__file__]
 

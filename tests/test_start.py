@@ -1,5 +1,7 @@
 """The start is PCA: `sklearn.decomposition.PCA` is the reference throughout."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.sparse.linalg import eigsh
 from sklearn.decomposition import PCA
 from zoo import make_units
 
@@ -268,12 +271,18 @@ DEGENERATE = {
 def test_degenerate_sparse_tables(name, n_components, dtype):
     X = sparse.csr_array(DEGENERATE[name].astype(dtype))
     found, again = (sparse_start(X, n_components) for _ in range(2))
-    assert_array_equal(found.encoder, again.encoder)
     assert np.isfinite(found.encoder).all()
     centred = (X - np.asarray(X.mean(axis=0))).astype(float)
-    kept = np.square(centred @ found.encoder.T).sum()
+    variances = np.square(centred @ found.encoder.T).sum(axis=0)
+    rounding = 1e-9 * np.square(X.toarray()).sum()  # of float32 rows
+    if "rng" in signature(eigsh).parameters:
+        assert_array_equal(found.encoder, again.encoder)
+    else:  # before SciPy 1.17 ARPACK draws what has no variance from a state that it keeps
+        used = variances > rounding
+        assert_allclose(found.encoder[used], again.encoder[used], atol=1e-6)
+    kept = variances.sum()
     exact = np.square(np.linalg.svd(centred, compute_uv=False))[:n_components].sum()
-    assert kept == pytest.approx(exact, rel=1e-4, abs=1e-8)
+    assert kept == pytest.approx(exact, rel=1e-4, abs=max(1e-8, rounding))
 
 
 @pytest.mark.parametrize("magnitude", [1e-20, 1e-6, 1e6])
