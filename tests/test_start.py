@@ -274,7 +274,7 @@ def test_degenerate_sparse_tables(name, n_components, dtype):
     assert np.isfinite(found.encoder).all()
     centred = (X - np.asarray(X.mean(axis=0))).astype(float)
     variances = np.square(centred @ found.encoder.T).sum(axis=0)
-    rounding = 1e-9 * np.square(X.toarray()).sum()  # of float32 rows
+    rounding = 1e-9 * float(np.square(X.toarray()).sum())  # of float32 rows
     if "rng" in signature(eigsh).parameters:
         assert_array_equal(found.encoder, again.encoder)
     else:  # before SciPy 1.17 ARPACK draws what has no variance from a state that it keeps
