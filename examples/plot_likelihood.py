@@ -66,10 +66,10 @@ ax.legend()
 plt.show()
 
 # %%
-# At every code size the bound of the autoencoder is above the likelihood of PCA, and most so for
-# small codes. The mixture is best: a covariance for each of its centres fits the groups of the
-# digits, while the noise of the autoencoder is the same in all pixels. Kernels, without any fit,
-# are as good as the autoencoder.
+# At every code size the bound of the autoencoder is above the likelihood of PCA, and least so for
+# the largest code. The mixture is best: each of its centres has a covariance of its own, while the
+# noise of the autoencoder is the same in all pixels. Kernels, which need no fit, are as good as the
+# autoencoder with 16 or 32 numbers.
 scores = curve.reconstruction_score.mean(axis=2)
 print(f"{'code size':26}" + "".join(f"{size:9}" for size in sizes))
 for name, row in zip(curve.estimators, scores, strict=True):

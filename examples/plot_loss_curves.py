@@ -12,8 +12,8 @@ training may find no clear improvement. The start is then kept.
 # Digits, 32 code units
 # ---------------------
 # `LossCurveDisplay` takes fitted estimators. The dashed line is the loss of the start, PCA with a
-# correction in closed form, on the rows held out for early stopping. Where it is higher at first,
-# the rate of learning is still high. The dot marks the epoch whose weights were kept.
+# correction in closed form, on the rows held out for early stopping. In the first epochs the loss
+# may be above it. The dot marks the epoch whose weights were kept.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler

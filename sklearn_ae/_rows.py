@@ -499,7 +499,7 @@ def check_clean(X_clean, X, estimator):
     """
     X_clean = compute_lengths(convert_categories(read_interface(drop_gradients(X_clean))))
     on_disk = is_sliced_on_disk(X_clean)
-    with raise_overflow_as_value_error():
+    with raise_overflow_as_value_error(), note_text_columns(X_clean):
         table = check_array(
             make_stand_in(X_clean) if on_disk else X_clean,
             accept_sparse="csr",

@@ -36,7 +36,7 @@ def run(model, rows):
     return output
 
 
-# what has the same modules as another one
+# what has no module that no other has; the clipped ends are tested by themselves
 ALIKE = {"textbook", "clipped", "denoising", "variational bits", "denoising, convolutional"}
 
 

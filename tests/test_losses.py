@@ -63,7 +63,7 @@ def test_rows_average_to_the_loss(name):
 def test_unit_undoes_scaling(name):
     scale = 1e4  # so that all errors are small: the powers are those of small errors
     target = torch.as_tensor(TARGET)
-    error = torch.as_tensor(OUTPUT - TARGET) / 1e4
+    error = torch.as_tensor(OUTPUT - TARGET) / scale
     unscaled = ReconstructionLoss(name, UNITS)(target + error, target).item()
     loss = ReconstructionLoss(name, make_units(np.zeros(5), scale))
     scaled = loss((target + error) / scale, target / scale).item()

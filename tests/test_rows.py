@@ -280,9 +280,14 @@ def test_standardised_rows_are_not_those_of_the_table():
 
 def test_columns_that_are_not_numbers_are_named():
     frame = pd.DataFrame({"mass": [1.0, 2.0], "sex": ["f", "m"], "text": ["1", "2"], "n": [1, 2]})
-    for method in ("fit", "partial_fit"):
+    numbers = frame[["mass", "n"]]
+    for fit in (
+        lambda: AutoencoderTransformer(1).fit(frame),
+        lambda: AutoencoderTransformer(1).partial_fit(frame),
+        lambda: DenoisingAutoencoder(1).fit(numbers, X_clean=frame),
+    ):
         with pytest.raises(ValueError, match="could not convert string to float") as caught:
-            getattr(AutoencoderTransformer(1), method)(frame)
+            fit()
         (note,) = caught.value.__notes__
         assert note == "Not numbers: column sex. Encode them, e.g. with OneHotEncoder."
 
