@@ -23,10 +23,19 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 from torch import distributed, nn
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import (
+    AutoencoderImputer,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VariationalAutoencoder,
+)
 
 N_RANKS = 2
 DIGITS = load_digits().data
+FEW = DIGITS[:300]
+HOLES = np.where(np.random.RandomState(0).random_sample(FEW.shape) < 0.1, np.nan, FEW)
+COARSE = FEW.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
+GROUPS = np.arange(len(FEW)) // 3
 
 
 class Perceptron(nn.Sequential):
@@ -48,6 +57,7 @@ SMALL = {**SHORT, "hidden_layer_sizes": (32,)}
 CONVOLUTIONS = {"conv_filters": (4, 8), "image_shape": (1, 8, -1)}
 CUSTOM = {"encoder": Perceptron, "decoder": Perceptron}
 PLAIN, DENOISING = AutoencoderTransformer, DenoisingAutoencoder
+VARIATIONAL = VariationalAutoencoder
 ESTIMATORS = {
     "defaults, 3 epochs": PLAIN(8, **SHORT),
     "denoising, 3 epochs": DENOISING(8, corruption_level=4.0, **SHORT),
@@ -89,17 +99,68 @@ LOGITS = {
 }
 
 
+# Fits of few rows, which are cross-fitted unless something forbids that.
+ORDERED = {"ordered": True, **SHORT}
+FEW_ROWS = {
+    "cross-fitted": (PLAIN(8, **SHORT), FEW, {}),
+    "cross-fitted, groups": (PLAIN(8, **SHORT), FEW, {"groups": GROUPS}),
+    "cross-fitted, no hidden layer": (PLAIN(8, hidden_layer_sizes=(), **SHORT), FEW, {}),
+    "cross-fitted, start alone": (PLAIN(8, max_epochs=0, random_state=0), FEW, {}),
+    "cross-fitted, linear": (PLAIN(8, init="linear", **SHORT), FEW, {}),
+    "cross-fitted, convolutional": (PLAIN(8, **CONVOLUTIONS, **SMALL), FEW, {}),
+    "cross-fitted, custom": (PLAIN(8, **CUSTOM, **SMALL), FEW, {}),
+    "cross-fitted, cross-entropy": (PLAIN(8, loss="binary_cross_entropy", **SMALL), FEW / 16, {}),
+    "cross-fitted, sparse": (PLAIN(8, **SHORT), sparse.csr_array(np.where(FEW > 13, FEW, 0)), {}),
+    "cross-fitted, rmsprop": (PLAIN(8, optimizer=torch.optim.RMSprop, **SHORT), FEW, {}),
+    "rows held out by the user": (PLAIN(8, **SHORT), FEW, {"X_val": DIGITS[300:500]}),
+    "denoising, cross-fitted": (DENOISING(8, corruption_level=4.0, **SHORT), FEW, {}),
+    "ordered, cross-fitted": (PLAIN(8, **ORDERED), FEW, {}),
+    "ordered, held out": (PLAIN(8, validation_fraction=0.2, **ORDERED), FEW, {}),
+    "ordered, nothing held out": (PLAIN(8, early_stopping=False, **ORDERED), FEW, {}),
+    "ordered, share": (PLAIN(0.6, **ORDERED), FEW, {}),
+    "ordered, squashed": (PLAIN(8, code_activation="tanh", **ORDERED), FEW, {}),
+    "ordered, custom": (PLAIN(8, **CUSTOM, **ORDERED), FEW, {}),
+    "ordered, denoising": (DENOISING(8, **ORDERED), FEW, {}),
+    "variational": (VARIATIONAL(8, **SHORT), FEW, {}),
+    "variational, start alone": (VARIATIONAL(8, max_epochs=0, random_state=0), FEW, {}),
+    "variational, held out": (VARIATIONAL(8, validation_fraction=0.2, beta=2, **SMALL), FEW, {}),
+    "variational, nothing held out": (VARIATIONAL(8, early_stopping=False, **SMALL), FEW, {}),
+    "variational, random": (VARIATIONAL(8, init="random", **SMALL), FEW, {}),
+    "variational, bits": (VARIATIONAL(8, loss="binary_cross_entropy", **SMALL), FEW / 16, {}),
+    "missing": (PLAIN(8, **SHORT), HOLES, {}),
+    "missing, clip": (PLAIN(8, clip=True, validation_fraction=0.2, **SMALL), HOLES, {}),
+    "missing, nothing held out": (PLAIN(8, early_stopping=False, **SMALL), HOLES, {}),
+    "missing, denoising": (DENOISING(8, corruption_level=4.0, **SMALL), HOLES, {}),
+    "missing, variational": (VARIATIONAL(8, **SMALL), HOLES, {}),
+    "missing, ordered": (PLAIN(8, **ORDERED), HOLES, {}),
+    "imputer": (AutoencoderImputer(**SHORT), HOLES, {}),
+    "imputer, start alone": (AutoencoderImputer(max_epochs=0, random_state=0), HOLES, {}),
+    "pairs": (DENOISING(8, **SMALL), COARSE, {"X_clean": FEW}),
+    "pairs, of one width": (DENOISING(8, **SMALL), FEW + 1, {"X_clean": FEW}),
+    "pairs, noise": (DENOISING(8, corruption="gaussian", **SMALL), COARSE, {"X_clean": FEW}),
+    "pairs, ordered": (DENOISING(8, **ORDERED), COARSE, {"X_clean": FEW}),
+}
+
+
 def results(estimator, X):
-    """Yield the arrays that a fitted estimator gives, weights first."""
-    for module in (estimator.encoder_, estimator.decoder_):
-        yield from (value.numpy() for value in module.state_dict().values())
+    """Yield the arrays that a fitted estimator gives; weights in an order that no name changes."""
+    if isinstance(estimator, AutoencoderImputer):
+        yield estimator.transform(X)
+        estimator = estimator.autoencoder_
+    modules = estimator.encoder_, estimator.decoder_
+    state = [value.numpy() for module in modules for value in module.state_dict().values()]
+    yield from sorted(state, key=lambda value: (value.shape, value.tobytes()))
     codes = estimator.transform(X)
     yield from (codes, estimator.inverse_transform(codes), estimator.reconstruct(X))
-    yield from (estimator.score_samples(X), np.array(estimator.score(X)))
+    if estimator.decoder_(torch.zeros(1, codes.shape[1])).shape[1] == X.shape[1]:
+        yield from (estimator.score_samples(X), np.array(estimator.score(X)))
     yield from (np.array(estimator.mean_), np.array(estimator.scale_))
-    for name in ("loss_curve_", "validation_loss_curve_", "start_loss_", "best_loss_"):
-        value = getattr(estimator, name)
+    names = "loss_curve_", "validation_loss_curve_", "start_loss_", "best_loss_", "best_epoch_"
+    for name in (*names, "explained_variance_ratio_", "noise_variance_"):
+        value = getattr(estimator, name, None)
         yield np.array(np.nan if value is None else value, dtype=float)
+    if isinstance(estimator, VariationalAutoencoder):
+        yield from (*estimator.posterior(X), estimator.sample(9, random_state=0))
 
 
 def digest(estimator, X):
@@ -133,6 +194,17 @@ def fits(folder):
         yield f"{name}; warm start of a loaded one", loaded.fit(DIGITS), DIGITS
         loaded = pickle.loads(pickle.dumps(streamed)).partial_fit(DIGITS)
         yield f"{name}; partial_fit of a loaded one", loaded, DIGITS
+    for name, (estimator, X, arguments) in FEW_ROWS.items():
+        fitted = copy.deepcopy(estimator).fit(X, **arguments)
+        yield name, fitted, X
+        if name.startswith("ordered, c"):
+            yield f"{name}; truncated", fitted.truncated(3), X
+        if isinstance(fitted, AutoencoderImputer):
+            continue
+        again = pickle.loads(pickle.dumps(fitted.set_params(warm_start=True)))
+        clean = {"X_clean": FEW} if "X_clean" in arguments else {}
+        yield f"{name}; warm start", again.fit(X, **clean), X
+        yield f"{name}; partial_fit", fitted.partial_fit(X, **clean), X
     state = np.random.RandomState(3)
     drawing = copy.deepcopy(ESTIMATORS["denoising, masking"]).set_params(random_state=state)
     yield "random state", drawing.fit(DIGITS), DIGITS

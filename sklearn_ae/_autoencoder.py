@@ -1,9 +1,12 @@
 """The autoencoder."""
 
 from math import inf
+from numbers import Real
 
-from ._base import BaseAutoencoder
-from ._plan import ONE_LAYER_FROM, Defaults
+from ._base import ONE_LAYER_FROM, BaseAutoencoder, Defaults, warn_of_pairs
+from ._compat import Interval, fit_context
+from ._targets import add_targets, encode_targets
+from ._task import Mask
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -132,6 +135,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         cosines [4]_; "cosine" only falls. Use "constant" if a skorch callback sets the
         learning rate.
 
+    target_weight : float, default=0.0
+        With 0, y is ignored, as in PCA. Otherwise the code also keeps y: the decoder returns y
+        beside X, from a code that sees X alone [7]_, and what is minimised is the loss of X plus
+        `target_weight` times that of y. With 1 all targets together weigh as much as all
+        features. Classes become one column each; numbers are standardised. Rows without a label
+        count for X alone. The start is principal covariates regression [8]_. See
+        :doc:`/user_guide/targets`.
+
     weight_decay : float or "auto", default="auto"
         L2 penalty of the optimizer. With the linear path it applies to f and g only, and so
         shrinks the network towards its linear path. "auto" is 0.3 / n_samples with the linear
@@ -163,9 +174,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         of the rows, side by side with the network of all rows, which is the one that is kept: every
         row is judged by a network that has not seen it. For an ordered code and at least 1,000
         rows, one network trains without a fifth, which judges. Without a linear path, with fewer
-        than six groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that
-        needs the value of the loss, with custom networks and `data_parallel`, and if `fit` is given
-        `X_val`, "auto" does not cross-fit.
+        than six groups, with `warm_start`, with callbacks in `net_params`, with custom
+        networks and `data_parallel`, and if `fit` is given `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.
@@ -298,6 +308,10 @@ class AutoencoderTransformer(BaseAutoencoder):
        ICPR 1992.
     .. [6] Rippel, Gelbart and Adams, "Learning ordered representations with nested dropout",
        ICML 2014.
+    .. [7] Le, Patterson and White, "Supervised autoencoders: improving generalization performance
+       with unsupervised regularizers", NeurIPS 2018.
+    .. [8] De Jong and Kiers, "Principal covariates regression: Part I. Theory", Chemometrics and
+       Intelligent Laboratory Systems 14, 1992.
 
     Examples
     --------
@@ -316,10 +330,17 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(600, 400, ((inf, (128,)),), 0.1, cross_fits=True),
-        Defaults(2000, 800, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), 0.1, cross_fits=True),
+        Defaults(600, 400, ((inf, (128,)),), 1.0, 0.1, cross_fits=True),
+        Defaults(
+            2000, 800, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), 1.0, 0.1, cross_fits=True
+        ),
         Defaults(inf, 1200, ((ONE_LAYER_FROM, (512, 256)), (inf, (512,)))),
     )
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "target_weight": [Interval(Real, 0, None, closed="left")],
+    }
 
     def __init__(
         self,
@@ -339,6 +360,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         optimizer="adam",
         learning_rate=0.008,
         linear_weight="auto",
+        target_weight=0.0,
         schedule="one_cycle",
         weight_decay="auto",
         batch_size="auto",
@@ -371,6 +393,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.linear_weight = linear_weight
+        self.target_weight = target_weight
         self.schedule = schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -387,3 +410,92 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
         self.net_params = net_params
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, groups=None, X_val=None, y_val=None):
+        """Fit the autoencoder to X, and with `target_weight` to y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            At least two rows. NaN is a missing value: see :doc:`/user_guide/missing`. Arrays keep
+            their dtype, bytes of images for example, and are cast batch by batch. A `numpy.memmap`,
+            or an array of h5py or zarr, is read in batches and never as a whole. CSR is the best
+            sparse format; only batches are ever dense. With scikit-learn's array API dispatch
+            tensors are accepted, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            Ignored if `target_weight` is 0. Otherwise class labels of any kind, numbers, several
+            columns of numbers, or indicators of several labels. NaN and None are no label, and so
+            is -1 where there are at least two other classes.
+        groups : array-like of shape (n_samples,), default=None
+            Label of the group of each row: the subject, the series. A group is never both
+            trained on and held out.
+        X_val : {array-like, sparse matrix} of shape (n_validation_samples, n_features), \
+                default=None
+            At least two rows to hold out, new ones of the same kind. All rows of X are then
+            trained on, and `groups` has no effect.
+        y_val : array-like of shape (n_validation_samples,) or (n_validation_samples, n_targets), \
+                default=None
+            Labels of the rows to hold out, which `target_weight` needs beside X_val.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its range, if parameters contradict each other or
+            X, if a custom network returns another shape than it should, if X is not an
+            array of numbers with two rows or more, if it has infinite numbers or a column of NaN
+            only, if X_val is not like X, if groups has not one label for each row, if all rows
+            are of one group, or if y has no label that `target_weight` could use. The estimator is
+            then as it was before.
+        TypeError
+            If a factory does not return a `torch.nn.Module`.
+        ImportError
+            If a loaded estimator trains with an object whose package is missing.
+        MemoryError
+            If the device has too little memory.
+
+        Warns
+        -----
+        UserWarning
+            If held-out rows look like copies of others, or like parts of a series.
+        """
+        if not self.target_weight:
+            warn_of_pairs(X, y)
+        return self._fit(X, y, groups, X_val, y_val)
+
+    def _read_targets(self, table, y, y_val, reset):
+        if not self.target_weight:
+            return
+        if y is None:
+            raise ValueError(
+                f"target_weight={self.target_weight} needs y, the labels or numbers that the code "
+                "shall keep. Pass y, or set target_weight=0."
+            )
+        if not reset and not hasattr(self, "_target_units_"):
+            raise ValueError(
+                "The last fit had no targets. Fit with warm_start=False, or set target_weight=0."
+            )
+        classes = None if reset else self.classes_
+        table.labels = encode_targets(y, len(table), classes)
+        table.names["classes_"] = table.labels.classes
+        if table.held_out is None:
+            return
+        if y_val is None:
+            raise ValueError("X_val needs y_val, the labels of its rows, if target_weight is set.")
+        found = encode_targets(y_val, len(table.held_out), table.labels.classes, "y_val")
+        table.held_out_labels = found
+
+    def _make_task(self, table, plan, model, seed):
+        task = super()._make_task(table, plan, model, seed)
+        if plan.masking_rate and not task.draws:
+            task = Mask(task.rows, task.units, plan.masking_rate)
+        if table.labels is None:
+            return task
+        units = None if model is None else self._target_units_
+        task, table.names["_target_units_"] = add_targets(task, table, self.target_weight, units)
+        return task

@@ -1,13 +1,13 @@
-"""From rows to batches: standardised, in a new order and with a fresh corruption in each epoch."""
+"""From rows to batches: in a new order and with a fresh corruption in each epoch."""
 
-import itertools
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 
-from ._ranks import ONE_PROCESS
+from ._isolation import draw_torch_seed
 
 # One row in so many of a training batch stays clean. A corruption may move rows far away from
 # clean ones; a network that has seen both gives clean rows the codes of their corrupted copies.
@@ -15,96 +15,7 @@ CLEAN_ROWS = 10
 
 MAX_KEPT_ENTRIES = 2**24  # of corrupted validation rows
 
-
-class StandardizedRows(Dataset):
-    """Rows, standardised and cast to float32 as they are read.
-
-    Parameters
-    ----------
-    rows : Rows
-    units : Units
-    """
-
-    def __init__(self, rows, units):
-        self.rows = rows
-        self.units = units
-        self.device = rows.device
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        """Return the standardised rows at `index`, a slice or an index tensor."""
-        return self.units.make_inputs(self.rows.read(index))
-
-    def split(self, rows):
-        """Return the inputs and the targets in standardised rows: the same, unless in pairs."""
-        return rows, rows
-
-    def take_uncorrupted(self, batch):
-        """Return what the network would see of a `Batch` without corruption."""
-        return batch.targets
-
-    def read_ahead(self, batches):
-        """Yield the standardised rows at each of several index tensors.
-
-        On a GPU the next batch is copied while the current one is computed with.
-        """
-        if self.device.type != "cuda" or self.rows.home.type == "cuda":
-            yield from map(self.__getitem__, batches)
-            return
-        copying = torch.cuda.Stream(self.device)
-        for rows, copied in fetch_ahead(self._copy(batch, copying) for batch in batches):
-            computing = torch.cuda.current_stream(self.device)
-            computing.wait_event(copied)
-            rows.record_stream(computing)
-            yield rows
-
-    def _copy(self, batch, stream):
-        """Return the standardised rows at an index tensor and the event of their arrival."""
-        with torch.cuda.stream(stream):
-            return self[batch], stream.record_event()
-
-
-class StandardizedPairs(StandardizedRows):
-    """Damaged and clean rows, each standardised, side by side.
-
-    Parameters
-    ----------
-    pairs : PairedRows
-    input_units, units : Units
-        Of damaged and of clean rows.
-    """
-
-    def __init__(self, pairs, input_units, units):
-        super().__init__(pairs, input_units)
-        self.clean = StandardizedRows(pairs.clean, units)
-
-    def __getitem__(self, index):
-        """Return the standardised rows at `index`, (..., n, n_features + n_outputs)."""
-        of_clean = index if isinstance(index, slice) else index.to(self.clean.rows.home)
-        return torch.cat([super().__getitem__(index), self.clean[of_clean]], dim=-1)
-
-    def split(self, rows):
-        """Return the damaged and the clean part of rows that lie side by side."""
-        return rows.tensor_split([self.rows.shape[1]], dim=-1)
-
-    def take_uncorrupted(self, batch):
-        """Return the damaged rows of a `Batch`, with the corruption if there is any."""
-        return batch.inputs
-
-
-def standardize_rows(rows, model):
-    """Return the dataset of `Rows` in the units of a model."""
-    if rows.targets is rows:
-        return StandardizedRows(rows, model.units)
-    return StandardizedPairs(rows, model.input_units, model.units)
-
-
-def fetch_ahead(items):
-    """Yield items of an iterable, each after the next one has been fetched."""
-    for item, _ in itertools.pairwise(itertools.chain(items, [None])):
-        yield item
+PART_ROWS = 1024  # that are scored at once, of those that are in memory
 
 
 class Batch(NamedTuple):
@@ -113,7 +24,7 @@ class Batch(NamedTuple):
     Attributes
     ----------
     inputs, targets : tensors of shapes (n_rows, n_features) and (n_rows, n_outputs)
-        Damaged and clean rows, standardised; the same tensor where nothing is damaged.
+        What the networks see and should return; the same tensor where nothing is changed.
     n_own : int
         Number of rows that only this rank counts.
     weight : tensor or None
@@ -126,37 +37,69 @@ class Batch(NamedTuple):
     weight: torch.Tensor | None = None
 
 
+class Rowset(Dataset):
+    """Standardised rows of a task, which skorch's callbacks are given as a dataset.
+
+    Parameters
+    ----------
+    task : Reconstruct
+    index : tensor of int64
+        The rows that are meant.
+    """
+
+    def __init__(self, task, index):
+        self.task, self.index = task, index
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, index):
+        """Return the inputs at a slice or an index tensor."""
+        inputs, _ = self.task.read(self.index[index])
+        return inputs
+
+    def read_parts(self):
+        """Yield what the networks see of the rows, part by part; the same in every call."""
+        generator = torch.Generator(self.task.device).manual_seed(0)
+        for part in self.index.split(PART_ROWS):
+            inputs, targets = self.task.read(part)
+            seen, _ = self.task.draw(inputs, targets, generator)
+            yield seen
+
+
 class Batches:
-    """Training batches, in a new order and with a fresh corruption in each epoch.
+    """Training batches, in a new order and with fresh draws in each epoch.
 
     They are cut from memory at once, where `DataLoader` collects them row by row.
 
     Parameters
     ----------
-    dataset : StandardizedRows or Subset of it
+    task : Reconstruct
+    index : ndarray of int or None
+        The rows to read; None for all.
     batch_size : int
     generator : torch.Generator
-        On the CPU, for the order of the rows and the seed of their corruption.
-    corruption : callable (batch, generator) -> batch, or None
-        For standardised rows.
+        On the CPU, for the order of the rows and the seed of what the task draws.
     ranks : OneProcess or AllRanks
         The processes that share each batch.
     """
 
-    def __init__(self, dataset, batch_size, generator, corruption=None, ranks=ONE_PROCESS):
-        self.dataset = dataset
-        if isinstance(dataset, Subset):
-            self.rows, index = dataset.dataset, torch.as_tensor(dataset.indices)
-        else:
-            self.rows, index = dataset, torch.arange(len(dataset), device="cpu")
-        self.index = index.to(self.rows.rows.home)
-        self.batch_size = batch_size
-        self.generator = generator
-        self.corruption = corruption
-        self.ranks = ranks
-        if corruption is not None:
-            self.seed = int(torch.randint(2**31, (), generator=generator)) + ranks.number
-            self.noise = torch.Generator(self.rows.device).manual_seed(self.seed)
+    def __init__(self, task, index, batch_size, generator, ranks):
+        self.task, self.batch_size = task, batch_size
+        self.generator, self.ranks = generator, ranks
+        index = torch.arange(len(task)) if index is None else torch.as_tensor(index)
+        # Beside the rows, so that selecting a batch copies nothing between devices.
+        self.index = index.to(task.rows.home)
+        self.noise = None
+        if task.draws:
+            # Ranks share the order of the rows, but draw for rows of their own.
+            self.seed = draw_torch_seed(generator) + ranks.number
+            self.noise = torch.Generator(task.device).manual_seed(self.seed)
+
+    @property
+    def dataset(self):
+        """The rows, as skorch's callbacks are given them."""
+        return Rowset(self.task, self.index)
 
     def __len__(self):
         return len(self.cut(self.index))
@@ -168,94 +111,158 @@ class Batches:
         others. None has a single row, unless all have: batch normalisation, which custom networks
         may have, cannot train on one row.
         """
-        n_rows = index.shape[-1]
-        n_batches = math.ceil(n_rows / self.batch_size)
+        n_batches = math.ceil(index.shape[-1] / self.batch_size)
         if self.batch_size > 1:
-            n_batches = max(1, min(n_batches, n_rows // 2))
+            n_batches = max(1, min(n_batches, index.shape[-1] // 2))
         return index.tensor_split(n_batches, dim=-1)
 
     def __iter__(self):
         order = torch.randperm(len(self.index), generator=self.generator)
         batches = self.cut(self.index[order.to(self.index.device)])
         own = map(self.ranks.select_batch, batches)
-        for batch, rows in zip(batches, self.rows.read_ahead(own), strict=True):
-            inputs, targets = self.make_pair(rows)
-            n_rows = len(batch)
-            share = self.ranks.count_own(n_rows), self.ranks.compute_weight(n_rows)
-            yield Batch(inputs, targets, *share)
+        for batch, (inputs, targets) in zip(batches, self.task.read_ahead(own), strict=True):
+            inputs, targets = self.draw(inputs, targets)
+            n_own, weight = self.ranks.count_own(len(batch)), self.ranks.compute_weight(len(batch))
+            yield Batch(inputs, targets, n_own, weight)
 
-    def make_pair(self, rows):
-        """Return what the network sees of rows, and its targets."""
-        inputs, targets = self.rows.split(rows)
-        inputs = inputs if self.corruption is None else self.corrupt_most(inputs)
-        return inputs, self.choose_targets(inputs, targets)
-
-    def choose_targets(self, inputs, rows):
-        """Return rows, or only the entries of them that were hidden in the inputs."""
-        if not getattr(self.corruption, "scores_hidden", False):
-            return rows
-        return rows.masked_fill(inputs == rows, math.nan)
-
-    def corrupt_most(self, rows):
-        """Return a copy of rows, (..., n, n_features), of which all but the first are corrupted."""
-        clean, rest = rows.tensor_split([rows.shape[-2] // CLEAN_ROWS], dim=-2)
-        corrupted = self.corruption(rest.reshape(-1, rest.shape[-1]), self.noise)
-        fill = getattr(self.corruption, "fill_missing", None)
-        clean = clean if fill is None else fill(clean)
-        return torch.cat([clean, corrupted.view(rest.shape)], dim=-2)
+    def draw(self, inputs, targets):
+        """Return what the networks see of rows in training, and their targets."""
+        return self.task.draw(inputs, targets, self.noise, inputs.shape[-2] // CLEAN_ROWS)
 
     def read_targets(self):
         """Yield the targets of this rank's rows, each once."""
         for batch in self:
             yield batch.targets
 
-    def compute_variance(self, convert):
-        """Return the squared distance of the targets from their mean, a sum over the rows.
+    def sum_targets(self, convert):
+        """Return sums over the rows from which `compute_variance` is computed, (4, n_outputs).
 
-        Distances are means over the features, and `convert` is applied to the targets first.
+        `convert` is applied to the targets first.
         """
-        sums = 0
+        sums = 0.0
         for targets in self.read_targets():
-            targets = convert(targets).double()
+            targets = convert(targets).double()  # (n, n_outputs)
             n_rows = torch.full_like(targets[0], len(targets))
             count = (~targets.isnan()).sum(0).double()  # of the entries that are not missing
-            new = n_rows, count, targets.nansum(0), targets.square().nansum(0)
-            sums = sums + torch.stack(new)
-        n_rows, count, total, squares = self.ranks.sum(sums)
-        variance = (squares - total.square() / count.clamp(min=1)).mean()
-        return float(variance * n_rows.mean() / count.mean().clamp(min=1))
+            total, squares = targets.nansum(0), targets.square().nansum(0)
+            # One tensor, (4, n_outputs), which the ranks add up at once.
+            sums += torch.stack([n_rows, count, total, squares])
+        return self.ranks.sum(sums).cpu().numpy()
 
 
 class FixedBatches(Batches):
-    """Validation batches: the same order and corruption in all epochs, so that losses compare.
+    """Validation batches: the same order and draws in all epochs, so that losses compare.
 
-    A rank has the same share of the rows in all epochs. Corrupted rows are kept if they have at
-    most `MAX_KEPT_ENTRIES`, and drawn again from the same seed otherwise.
+    A rank has the same share of the rows in all epochs. What is drawn is kept if it has at most
+    `MAX_KEPT_ENTRIES`, and drawn again from the same seed otherwise.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, task, index, batch_size, generator, ranks):
+        super().__init__(task, index, batch_size, generator, ranks)
         self.index = self.ranks.select_share(self.index)
         self.kept = None
-        n_entries = len(self.index) * self.rows.rows.shape[1]
-        if self.corruption is not None and n_entries <= MAX_KEPT_ENTRIES:
-            self.kept = [batch.inputs for batch in self]
+        if task.draws and len(self.index) * task.rows.shape[1] <= MAX_KEPT_ENTRIES:
+            self.kept = list(self)
 
     def __iter__(self):
-        if self.corruption is not None:
+        if self.kept is not None:
+            yield from self.kept
+            return
+        if self.noise is not None:
             self.noise.manual_seed(self.seed)
+        # Of few rows a rank may have none.
         batches = self.cut(self.index) if len(self.index) else ()
-        for i, rows in enumerate(self.rows.read_ahead(batches)):
-            inputs, targets = self.rows.split(rows)
-            inputs = self._corrupt(i, inputs)
-            yield Batch(inputs, self.choose_targets(inputs, targets), len(targets))
-
-    def _corrupt(self, i, rows):
-        """Return what the network sees of the rows of the batch with number i."""
-        if self.corruption is None:
-            return rows
-        return self.corruption(rows, self.noise) if self.kept is None else self.kept[i]
+        for inputs, targets in self.task.read_ahead(batches):
+            # None stays clean: judged is how well corrupted rows are restored.
+            inputs, targets = self.task.draw(inputs, targets, self.noise)
+            yield Batch(inputs, targets, len(targets))
 
     def arrange(self, losses):
         """Return the losses of this rank's rows, an array, with those of the other ranks."""
         return self.ranks.gather(losses)
+
+
+class FoldBatches(Batches):
+    """Training batches of several networks, tensors of shape (n_networks, n_rows, n_features).
+
+    Each network has as many rows in an epoch as X has: its training rows, some of them repeated.
+
+    Parameters
+    ----------
+    task, batch_size, generator, ranks
+        As in `Batches`.
+    members : list of ndarray
+        The indices of the rows of each network.
+    """
+
+    def __init__(self, task, batch_size, generator, members, ranks):
+        super().__init__(task, None, batch_size, generator, ranks)
+        self.inputs, self.targets = task.read_all()
+        self.members = list(map(torch.as_tensor, members))
+        self.weight = torch.tensor(float(len(members)), device=self.inputs.device)
+
+    def __iter__(self):
+        order = torch.stack([self.draw_order(rows) for rows in self.members])  # (n_networks, n)
+        for index in self.cut(order.to(self.inputs.device)):
+            inputs, targets = self.task.select(self.inputs, self.targets, index)
+            inputs, targets = self.draw(inputs, targets)
+            # A weight of n_networks makes the mean of their losses a sum: each network has the
+            # gradient that it would have alone.
+            yield Batch(inputs, targets, index.shape[1], self.weight)
+
+    def draw_order(self, rows):
+        """Return as many of a network's rows as X has, each before any comes again."""
+        n_passes = -(-len(self.index) // len(rows))
+        passes = [torch.randperm(len(rows), generator=self.generator) for _ in range(n_passes)]
+        return rows[torch.cat(passes)[: len(self.index)]]
+
+
+class LeftOutBatches(Batches):
+    """The rows that judge each fold's network, which has not seen them; the same in all epochs.
+
+    Parameters
+    ----------
+    task, generator, ranks
+        As in `Batches`.
+    folds : list of ndarray
+        The indices of the rows of each fold.
+    """
+
+    def __init__(self, task, generator, folds, ranks):
+        super().__init__(task, None, PART_ROWS, generator, ranks)
+        inputs, targets = task.read_all()
+        self.inputs, self.targets = task.draw(inputs, targets, self.noise)
+        self.is_judging = np.isin(np.arange(len(task)), np.concatenate(folds))
+        # A shorter fold has its first rows again; the last network, of all rows, has any.
+        padded = [np.resize(fold, max(map(len, folds))) for fold in folds]
+        self.folds = torch.from_numpy(np.stack([*padded, padded[0]]))  # (n_networks, n_most)
+
+    def __iter__(self):
+        for index in self.cut(self.folds.to(self.targets.device)):
+            inputs, targets = self.task.select(self.inputs, self.targets, index)
+            yield Batch(inputs, targets, index.shape[1])
+
+    def read_targets(self):
+        """Yield the targets of the rows that judge."""
+        yield self.targets[torch.from_numpy(self.is_judging).to(self.targets.device)]
+
+    def arrange(self, losses):
+        """Return the losses (n_networks, n_most) of the folds' rows in the order of X."""
+        arranged = np.full(len(self.index), np.nan)
+        arranged[self.folds[:-1].numpy()] = losses[:-1]
+        return arranged[self.is_judging]
+
+
+def compute_variance(sums):
+    """Return the squared distance of targets from their mean, a sum over the rows.
+
+    Distances are means over the features.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (4, n_outputs)
+        As `Batches.sum_targets` returns them.
+    """
+    n_rows, count, total, squares = sums
+    variance = (squares - np.square(total) / np.maximum(count, 1)).mean()
+    return float(variance * n_rows.mean() / max(count.mean(), 1))

@@ -1,4 +1,7 @@
-"""What only training needs of a user's libraries, such as skorch callbacks: checked and saved."""
+"""skorch callbacks and other objects of a user's libraries that only training needs.
+
+They are checked before training, and saved so that the rest loads without their packages.
+"""
 
 import copy
 import pickle
@@ -23,34 +26,26 @@ def check_callbacks(net_params, schedule, verbose):
     given = net_params.get("callbacks")
     if not (given is None or given == "disable" or isinstance(given, list | tuple)):
         raise ValueError(f"net_params['callbacks'] must be a list of callbacks; got {given!r}.")
-    callbacks = name_callbacks(net_params)
+    callbacks = {}
+    for callback in get_callbacks(net_params):
+        name, callback = callback if isinstance(callback, tuple) else (None, callback)
+        callbacks[name or get_class(callback).__name__] = callback  # as skorch names it
     names = {*callbacks, *DEFAULT_CALLBACKS[int(verbose)]}
     for key, value in net_params.items():
-        _, *parts = key.split("__") if key.startswith("callbacks__") else ("",)
-        if parts and parts[0] not in names:
+        # skorch reads "callbacks__NAME__PARAMETER" as the value of a callback's parameter, and
+        # "callbacks__NAME" as the callback that replaces the one of that name.
+        prefix, *path = key.split("__")
+        if prefix != "callbacks" or not path:
+            continue
+        if path[0] not in names:
             raise ValueError(
                 f"net_params may not set {key!r}: there is no callback of that name, only "
                 f"{sorted(names)}."
             )
-        if len(parts) == 1 and value is not None:  # it replaces the callback of that name
-            callbacks[parts[0]] = value
+        if len(path) == 1 and value is not None:
+            callbacks[path[0]] = value
     for callback in callbacks.values():
         check_callback(callback, schedule)
-
-
-def name_callbacks(net_params):
-    """Return the list of callbacks in net_params as a dict by their names, as skorch has them."""
-    callbacks = net_params.get("callbacks")
-    named = {}
-    for callback in callbacks if isinstance(callbacks, list | tuple) else ():
-        name, callback = callback if isinstance(callback, tuple) else (None, callback)
-        named[name or get_class(callback).__name__] = callback
-    return named
-
-
-def list_callbacks(net_params):
-    """Return the callbacks in net_params, objects or classes."""
-    return list(name_callbacks(net_params).values()) if isinstance(net_params, dict) else []
 
 
 def check_callback(callback, schedule):
@@ -67,8 +62,40 @@ def check_callback(callback, schedule):
         )
 
 
+def get_callbacks(net_params):
+    """Return the list of callbacks in `net_params`, as it was given; empty if there is none."""
+    # Parameters that were set after the fit are not checked, and may be of any type.
+    callbacks = net_params.get("callbacks") if isinstance(net_params, dict) else None
+    return callbacks if isinstance(callbacks, list | tuple) else []
+
+
+def list_callbacks(net_params):
+    """Return the callbacks in `net_params`, objects or classes, without their names."""
+    return [c[-1] if isinstance(c, tuple) else c for c in get_callbacks(net_params)]
+
+
+def change_callbacks(net_params, change):
+    """Return `net_params` with `change(callback)` in place of each callback; names stay."""
+    callbacks = get_callbacks(net_params)
+    if not callbacks:
+        return net_params
+    changed = [(*c[:-1], change(c[-1])) if isinstance(c, tuple) else change(c) for c in callbacks]
+    return {**net_params, "callbacks": changed}
+
+
+def strip_callback(callback):
+    """Return a callback as it was before training."""
+    if isinstance(callback, type) or not hasattr(callback, "__dict__"):
+        return callback
+    bare = copy.copy(callback)
+    # In training skorch's callbacks get attributes whose names end in "_". Some of them hold what
+    # cannot be pickled, or is large: an optimizer for example.
+    bare.__dict__ = {name: value for name, value in vars(bare).items() if not name.endswith("_")}
+    return bare
+
+
 def get_class(value):
-    """Return the class of an object, or a class itself."""
+    """Return the class of an object; a class is returned as it is."""
     return value if isinstance(value, type) else type(value)
 
 
@@ -82,77 +109,8 @@ def check_importable(params):
             )
 
 
-def strip_training_state(net_params):
-    """Return `net_params` with the callbacks as they were before training.
-
-    In training skorch's callbacks get attributes whose names end in "_", an optimizer for example.
-    """
-    if not isinstance(net_params, dict) or not isinstance(
-        net_params.get("callbacks"), list | tuple
-    ):
-        return net_params
-    return {**net_params, "callbacks": [strip_callback(c) for c in net_params["callbacks"]]}
-
-
-def strip_callback(callback):
-    """Return a callback, or a pair of its name and it, without the attributes of training."""
-    if isinstance(callback, tuple):
-        return *callback[:-1], strip_callback(callback[-1])
-    if isinstance(callback, type) or not hasattr(callback, "__dict__"):
-        return callback
-    bare = copy.copy(callback)
-    for name in [name for name in vars(callback) if name.endswith("_")]:
-        delattr(bare, name)
-    return bare
-
-
-def wrap_objects(state):
-    """Return the state of a fitted estimator with what only training needs as `SavedObject`s.
-
-    These are callbacks, and an optimizer or a corruption from the user's libraries.
-    """
-    if "_model_" not in state:
-        return state
-    wrapped = wrap_training(state)
-    return {**wrapped, "_plan_": wrap_training(wrapped["_plan_"])}
-
-
-def wrap_training(params):
-    """Return parameters, or the choices of a plan, with what only training needs wrapped."""
-    net_params, corruption = params["net_params"], params.get("corruption")
-    if isinstance(net_params, dict) and isinstance(net_params.get("callbacks"), list | tuple):
-        callbacks = [wrap_object(callback) for callback in net_params["callbacks"]]
-        net_params = {**net_params, "callbacks": callbacks}
-    wrapped = {"net_params": net_params, "optimizer": wrap_object(params["optimizer"])}
-    if corruption is not None:
-        wrapped["corruption"] = wrap_object(corruption)
-    return {**params, **wrapped}
-
-
-def wrap_object(value):
-    """Return a `SavedObject` for an object of a library; a tuple with its parts wrapped.
-
-    What the user has defined in a script is saved with the estimator as it is, and so are values
-    that need no import.
-    """
-    if isinstance(value, tuple):
-        return tuple(map(wrap_object, value))
-    kind = get_class(value) if not hasattr(value, "__qualname__") else value
-    module = getattr(kind, "__module__", None) or "__main__"
-    if isinstance(value, SavedObject) or module in ("__main__", "builtins"):
-        return value
-    if module.split(".")[0] in ("numpy", "torch", __package__):
-        return value
-    try:
-        return SavedObject(pickle.dumps(value), f"{module}.{kind.__qualname__}")
-    except (
-        Exception
-    ):  # only cloudpickle can pickle it, and cloudpickle is then saving the estimator
-        return value
-
-
 class SavedObject:
-    """An object inside a pickle, which loads even if the package of the object is missing."""
+    """A pickled object, which loads as a `MissingObject` where its package is missing."""
 
     def __init__(self, data, name):
         self.data, self.name = data, name
@@ -162,13 +120,15 @@ class SavedObject:
 
 
 class MissingObject(SavedObject):
-    """An object that could not be loaded, because its package is missing here."""
+    """Stands for an object that could not be loaded, because its package is missing here."""
 
     def __repr__(self):
         return f"<{self.name}, which could not be imported>"
 
+    # A missing corruption or network factory must pass the checks of parameters, which want a
+    # callable: the estimator can still be used, and the error names the package when it is trained.
     def __call__(self, *args, **kwargs):
-        """Stand for a class or a function, for checks of parameters."""
+        """Raise an ImportError."""
         raise ImportError(f"{self.name} cannot be imported.")
 
 

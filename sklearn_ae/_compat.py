@@ -1,17 +1,27 @@
 """Every private name of other libraries that the package uses, each with what it is for.
 
 Nothing private is imported anywhere else (`tests/test_imports.py`), so that a new release of a
-dependency can break this file only. What older releases of scikit-learn lack is here, too.
+dependency can break this file only. What older releases of scikit-learn and Python lack is here,
+too.
 """
+
+# Most of what is imported here is for other modules.
+# ruff: noqa: F401
+
+import contextlib
+import inspect
+import os
+import sys
+import warnings
+from pathlib import Path
 
 import torch
 from scipy.sparse import get_index_dtype
 from sklearn.base import _fit_context as fit_context  # checks parameters by their constraints
 from sklearn.utils import _safe_indexing as select_rows  # of arrays, data frames, sparse matrices
-from sklearn.utils._array_api import (  # arrays of other libraries, scikit-learn's dispatch
-    get_namespace,
-    get_namespace_and_device,
-)
+
+# Array API dispatch of scikit-learn, for arrays of other libraries.
+from sklearn.utils._array_api import get_namespace, get_namespace_and_device
 from sklearn.utils._param_validation import (  # the constraints, and their error
     HasMethods,
     Interval,
@@ -80,30 +90,6 @@ except ImportError:  # scikit-learn < 1.9
             )
 
 
-__all__ = [
-    "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "InvalidParameterError",
-    "Options",
-    "RealNotInt",
-    "StrOptions",
-    "check_feature_names_in",
-    "check_same_namespace",
-    "count_rows",
-    "disabled_torch_function",
-    "fit_context",
-    "get_mmap",
-    "get_namespace",
-    "get_namespace_and_device",
-    "make_sample_partition",
-    "move_to",
-    "open_callback_context",
-    "select_rows",
-    "shorten_indices",
-    "validate_params",
-]
-
 # Makes operations on a subclass of Tensor return plain tensors, without its overhead.
 disabled_torch_function = torch._C._disabled_torch_function_impl
 
@@ -131,6 +117,28 @@ def shorten_indices(X):
 
     Before 1.9, scikit-learn's `incr_mean_variance_axis` takes no others.
     """
-    dtype = get_index_dtype(maxval=max(*X.shape, X.nnz))
+    dtype = get_index_dtype(maxval=max((*X.shape, X.nnz)))
     X.indices, X.indptr = (x.astype(dtype, copy=False) for x in (X.indices, X.indptr))
     return X
+
+
+# Files whose lines a warning should not point at: they stand between the user and who warns. Those
+# of torch and contextlib do so in decorated methods.
+_PASSED_OVER = (
+    *(
+        f"{Path(sys.modules[name].__file__).parent}{os.sep}"
+        for name in (__package__, "sklearn", "torch")
+    ),
+    contextlib.__file__,
+)
+
+
+def warn_user(message, category=UserWarning):
+    """Warn at the line of the user, the first outside of this package and its dependencies.
+
+    `warnings.warn` has `skip_file_prefixes` for this from Python 3.12 on.
+    """
+    frame, level = inspect.currentframe().f_back, 2
+    while frame.f_back and frame.f_code.co_filename.startswith(_PASSED_OVER):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -1,19 +1,19 @@
 """The denoising autoencoder."""
 
+from dataclasses import replace
+from functools import partial
 from math import inf
 from numbers import Real
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseAutoencoder
-from ._compat import Interval, StrOptions, fit_context
+from ._base import BaseAutoencoder, Defaults, warn_of_pairs
+from ._compat import Interval, StrOptions, fit_context, warn_user
 from ._isolation import isolate_torch
-from ._moments import RunningMoments
-from ._plan import Defaults
-from ._rows import PairedRows, check_clean, convert_like, make_rows, warn_of_pairs
-from .corruption import _CORRUPTIONS, _call_corruption
+from ._rows import PairTable, RunningMoments, check_clean, convert_like, make_rows
+from ._task import Restore
+from .corruption import _CORRUPTIONS, _call_corruption, _check_corruption, _make_corruption
 
 LARGEST_NOISE = 1e12  # in standard deviations of X, of which float32 would keep nothing
 
@@ -54,6 +54,12 @@ class PairsMixin:
         ------
         ValueError
             As in `AutoencoderTransformer.fit`, or if X_clean has not one row for each row of X.
+
+        Warns
+        -----
+        UserWarning
+            As in `AutoencoderTransformer.fit`, or if data frames X and X_clean have the same labels
+            in another order.
         """
         warn_of_pairs(X, y)
         if X_clean is not None and X_val is not None:
@@ -61,7 +67,8 @@ class PairsMixin:
                 "X_val cannot be used with X_clean: held-out rows would need clean rows of their "
                 "own. Pass all pairs as X and X_clean, of which some are held out."
             )
-        return self._fit(X, y, groups, X_val, X_clean)
+        warn_of_order(X, X_clean)
+        return self._fit(X, y, groups, X_val, X_clean=X_clean)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, *, X_clean=None):
@@ -87,7 +94,8 @@ class PairsMixin:
             As in `fit`.
         """
         warn_of_pairs(X, y)
-        return self._partial_fit(X, y, X_clean)
+        warn_of_order(X, X_clean)
+        return self._fit(X, y, X_clean=X_clean, is_chunk=True)
 
     @isolate_torch()
     def score(self, X, y=None, *, X_clean=None):
@@ -114,8 +122,9 @@ class PairsMixin:
         if X_clean is None:
             self._check_columns("score")
             return super().score(X)
+        # R² of all rows is no mean of the R² of parts, so sums are added up.
         sums = RunningMoments()
-        for _, clean, restored in self._restore_pairs(X, X_clean):
+        for clean, restored in self._restore_pairs(X, X_clean, "score"):
             sums.add(clean, restored)
         return sums.compute().compute_r2()
 
@@ -142,8 +151,9 @@ class PairsMixin:
         if X_clean is None:
             self._check_columns("score_samples")
             return super().score_samples(X)
-        parts = self._restore_pairs(X, X_clean)
-        errors = [(clean - restored.double()).square().mean(dim=1) for _, clean, restored in parts]
+        parts = self._restore_pairs(X, X_clean, "score_samples")
+        # float64: the square of a large number can be too large for float32.
+        errors = [(clean - restored.double()).square().mean(dim=1) for clean, restored in parts]
         return convert_like(-torch.cat(errors), X)
 
     def _check_columns(self, method):
@@ -156,18 +166,19 @@ class PairsMixin:
                 f"rows of {n_outputs} columns, which X does not have."
             )
 
-    def _restore_pairs(self, X, X_clean):
-        """Yield slices over pairs, the clean rows there, and the restored ones."""
-        X, rows = self._check_rows(X, "score")
+    def _restore_pairs(self, X, X_clean, method):
+        """Yield the clean rows of pairs and the restored ones, part by part."""
+        X, rows = self._check_rows(X, method)
         clean = make_rows(check_clean(X_clean, X, self), rows.device, type(self).__name__)
         n_outputs = self._model_.architecture.n_outputs
         if clean.shape[1] != n_outputs:
             raise ValueError(
                 f"X_clean has {clean.shape[1]} columns, but rows are restored to {n_outputs}."
             )
-        PairedRows(rows, clean).compute_moments()  # checks them
+        # A pass before the first part: NaN in one of the tables gets the message that `fit` has.
+        check_pairs(rows.compute_moments(), clean.compute_moments())
         for part, block in self._model_.read_parts(rows):
-            yield part, clean.read(part), self._model_.reconstruct(block, self.clip)
+            yield clean.read(part), self._model_.reconstruct(block, self.clip)
 
 
 class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
@@ -332,9 +343,8 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
         of the rows, side by side with the network of all rows, which is the one that is kept: every
         row is judged by a network that has not seen it. For an ordered code and at least 1,000
         rows, one network trains without a fifth, which judges. Without a linear path, with fewer
-        than six groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that
-        needs the value of the loss, with custom networks and `data_parallel`, and if `fit` is given
-        `X_val`, "auto" does not cross-fit.
+        than six groups, with `warm_start`, with callbacks in `net_params`, with custom
+        networks and `data_parallel`, and if `fit` is given `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.
@@ -494,6 +504,7 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
 
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
+        # Which levels and ranges suit which corruption is for `_check_corruption` to say.
         "corruption": [StrOptions({"auto", *_CORRUPTIONS}), callable],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
         "corruption_range": ["array-like", None],
@@ -572,28 +583,104 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
         self.verbose = verbose
         self.net_params = net_params
 
-    def _check_values(self, rows, moments, plan):
-        super()._check_values(rows, moments, plan)
-        moments = moments.inputs
-        spread = plan.make_units(moments, rows.dtype).scale
-        corruption, level, _ = plan.corruption or (None, 0, None)
-        if corruption == "gaussian" and level > LARGEST_NOISE * spread:
+    def _make_table(self, X, rows, ranks, names, X_clean):
+        if X_clean is None:
+            return super()._make_table(X, rows, ranks, names, X_clean)
+        # Clean rows may have other columns and another dtype: they have units of their own, too.
+        clean = make_rows(check_clean(X_clean, X, self), rows.device, rows.estimator_name)
+        return PairTable(X, rows, ranks, names, clean)
+
+    def _list_defaults(self, table):
+        if not isinstance(table, PairTable):
+            return self._defaults
+        # Each row is damaged once and for all, and a trained network may not beat the regression.
+        return [replace(values, always_corrects=True) for values in self._defaults]
+
+    def _choose_corruption(self):
+        # Its units come last, and later: those of folds and of warm starts differ.
+        kind = "gaussian" if self.corruption == "auto" else self.corruption
+        return partial(_make_corruption, kind, self.corruption_level, self.corruption_range)
+
+    def _make_task(self, table, plan, model, seed):
+        make_corruption, is_paired = self._choose_corruption(), isinstance(table, PairTable)
+        kind, level, bounds = make_corruption.args
+        _check_corruption(kind, level, bounds)
+        if is_paired and self.corruption == "auto":
+            make_corruption = None  # pairs are damaged already
+        else:
+            spread = self._make_units(table.rows, table.moments, plan).scale
+            try_corruption(kind, level, table.rows, table.moments, spread)
+        # Only a model of pairs has units of its own for what it is given.
+        if model is not None and is_paired != (model.input_units is not model.units):
             raise ValueError(
-                f"corruption_level={level!r} is too large for X, whose features "
-                f"have a standard deviation of {spread:.3g}; it is in units of X."
+                "The network of the last fit cannot be trained further with another kind of rows: "
+                f"pairs stay pairs, and others have no X_clean. {plan.way_out}"
             )
-        if callable(corruption):
-            try_callable(corruption, rows, moments)
+        if not is_paired:
+            return super()._make_task(table, plan, model, seed)
+        check_pairs(table.moments, table.target_moments)
+        check_channels(plan.architecture)
+        if model is None:
+            units = self._make_units(table.targets, table.target_moments, plan)
+            input_units = self._make_units(table.rows, table.moments, plan)
+        else:
+            # Means and scale stay those of the weights; `clip` shall know the range of all rows.
+            units, input_units = model.units, model.input_units
+            units.widen_range(table.target_moments)
+            input_units.widen_range(table.moments)
+        return Restore(table.rows, table.targets, input_units, units, make_corruption)
 
 
-def try_callable(corruption, rows, moments):
-    """Corrupt two rows, which shows what would end a fit in its first batch."""
-    if max(moments.high.max(), -moments.low.min()) > np.finfo(np.float32).max:
+def warn_of_order(X, X_clean):
+    """Warn if two data frames have the same labels of rows, or columns, in another order."""
+    for what, name in (("rows", "index"), ("columns", "columns")):
+        labels = [getattr(frame, name, None) for frame in (X, X_clean)]
+        # a list has a method `index`, and lists of columns are those of polars
+        if any(label is None or callable(label) for label in labels):
+            continue
+        first, second = map(list, labels)
+        if first != second and len(first) == len(second) and set(first) == set(second):
+            warn_user(
+                f"X and X_clean have the same labels of {what} in another order. Pairs are made by "
+                "position: bring them into one order, as with X_clean.loc[X.index, X.columns]."
+            )
+
+
+def check_channels(architecture):
+    """Raise a ValueError if clean rows are no images of the size of damaged ones."""
+    if architecture.conv_filters and architecture.decoder is None:
+        _, height, width = architecture.image_shape
+        # Convolutions keep height and width: only the number of channels may differ.
+        if architecture.n_outputs % (height * width):
+            raise ValueError(
+                f"image_shape={architecture.image_shape!r} means images of {height} x {width} "
+                f"pixels, and the {architecture.n_outputs} columns of X_clean are no whole number "
+                "of channels of that size."
+            )
+
+
+def check_pairs(moments, clean_moments):
+    """Raise a ValueError if damaged or clean rows have missing values, by their `Moments`."""
+    if min(moments.observed_share, clean_moments.observed_share) < 1:
+        raise ValueError("X and X_clean contain NaN: pairs must have no missing values.")
+
+
+def try_corruption(corruption, level, rows, moments, spread):
+    """Raise a ValueError if a corruption does not suit rows of some `Moments`, and spread."""
+    if corruption == "gaussian" and level > LARGEST_NOISE * spread:
+        raise ValueError(
+            f"corruption_level={level!r} is too large for X, whose features "
+            f"have a standard deviation of {spread:.3g}; it is in units of X."
+        )
+    if not callable(corruption):
+        return
+    if max(moments.high.max(), -moments.low.min()) > torch.finfo(torch.float32).max:
         raise ValueError(
             "The values of X are too large for a callable corruption, which works on "
             "float32. Scale X, e.g. with StandardScaler."
         )
+    # Two rows show what would end the fit in its first batch.
     batch = rows.read(slice(0, 2)).as_subclass(torch.Tensor)
-    means = moments.mean.to(batch)  # in place of missing values, which training fills
-    batch = torch.where(batch.isnan(), means, batch).float()
+    # The means stand in for missing values, which training fills.
+    batch = torch.where(batch.isnan(), moments.mean.to(batch), batch).float()
     _call_corruption(corruption, batch, torch.Generator(batch.device))

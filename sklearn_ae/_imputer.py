@@ -11,7 +11,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._autoencoder import AutoencoderTransformer
 from ._compat import check_feature_names_in, fit_context
-from ._plan import CONSTRAINTS
+from ._plan import OptionsMixin
+from ._rows import explain_errors
+from ._start import fills_better_untrained, find_fill
+from ._task import Impute
+
+FLOATS = (np.float64, np.float32)  # dtypes that stay as they are; others become the first
+
+HIDDEN_RATE = 0.1  # of the entries, to train where none is missing
 
 NETWORK_PARAMETERS = (
     *("hidden_layer_sizes", "activation", "optimizer", "learning_rate", "schedule"),
@@ -30,10 +37,22 @@ def has_indicator(imputer):
 class HiddenEntriesAutoencoder(AutoencoderTransformer):
     """An autoencoder whose loss counts the entries that were hidden from it, and no others."""
 
-    _fixed_params = {"scores_hidden": True}
+    _public_name = "AutoencoderImputer"  # in messages
+
+    def _make_table(self, X, rows, ranks, names, X_clean):
+        table = super()._make_table(X, rows, ranks, names, X_clean)
+        table.may_hold_out = False  # the imputer takes groups only
+        return table
+
+    def _make_task(self, table, plan, model, seed):
+        units = self._make_units(table.rows, table.moments, plan)
+        fill = find_fill(table, units, seed, is_untrained=plan.max_epochs == 0)
+        # As many entries are hidden in training as are missing; a complete table needs some, too.
+        rate = 1 - table.moments.observed_share or HIDDEN_RATE
+        return Impute(table.rows, units, rate, fill)
 
 
-class AutoencoderImputer(TransformerMixin, BaseEstimator):
+class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
     """Imputation by an autoencoder that starts at the conditional mean.
 
     A missing entry is at first filled with its mean given the observed entries of its row, under a
@@ -146,7 +165,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        **{name: CONSTRAINTS[name] for name in NETWORK_PARAMETERS},
+        **{
+            name: AutoencoderTransformer._parameter_constraints[name] for name in NETWORK_PARAMETERS
+        },
         "missing_values": [Real],  # NaN, too
         "add_indicator": ["boolean"],
         "keep_empty_features": ["boolean"],
@@ -196,7 +217,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, groups=None):
         """Fit the imputer to X.
 
         Parameters
@@ -205,6 +226,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             At least two rows.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
+        groups : array-like of shape (n_samples,), default=None
+            Label of the group of each row: the subject, the series. A group is never both
+            trained on and held out.
 
         Returns
         -------
@@ -214,20 +238,32 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is outside its range, or if X has infinite numbers.
+            If a parameter is outside its range, if X has infinite numbers, or if groups has not one
+            label for each row. The imputer is then as it was before.
+
+        Warns
+        -----
+        UserWarning
+            If held-out rows look like copies of others, or like parts of a series.
         """
-        X = self._mark_missing(X, reset=True)
-        is_empty = np.isnan(X).all(axis=0)
-        indicator = None
-        if self.add_indicator:
-            indicator = MissingIndicator(error_on_new=False).fit(X)
-        autoencoder = None
-        if not is_empty.all():
+        # scikit-learn sets number and names of features at what it is given
+        stand_in = object.__new__(type(self))
+        vars(stand_in).update(vars(self))
+        X = stand_in._mark_missing(X, reset=True)
+        is_empty, autoencoder = np.isnan(X).all(axis=0), None
+        n_components = int((~is_empty).sum())
+        # New rows may miss features that have been complete here.
+        indicator = MissingIndicator(error_on_new=False).fit(X) if self.add_indicator else None
+        if n_components:
             params = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
-            n_components = int((~is_empty).sum())
+            if self.max_epochs == "auto" and fills_better_untrained(n_components):
+                params["max_epochs"] = 0
+            # A code of full size, and no correction: epoch 0 reconstructs the conditional means.
             autoencoder = HiddenEntriesAutoencoder(n_components, init="linear", **params)
-            autoencoder.fit(X[:, ~is_empty])
-        self.indicator_, self.autoencoder_, self._is_empty = indicator, autoencoder, is_empty
+            autoencoder.fit(X[:, ~is_empty], groups=groups)
+        fitted = {"indicator_": indicator, "autoencoder_": autoencoder, "_is_empty": is_empty}
+        # All at once and last: an error leaves the imputer as it was.
+        self.__dict__ = {**vars(stand_in), **fitted}
         return self
 
     def transform(self, X):
@@ -245,14 +281,12 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._mark_missing(X, reset=False)
-        is_missing, known = np.isnan(X), ~self._is_empty
-        filled = np.where(self._is_empty & is_missing, 0, X)
-        if is_missing[:, known].any():
-            restored = np.asarray(self.autoencoder_.reconstruct(X[:, known]))
-            filled[:, known] = np.where(is_missing[:, known], restored, X[:, known])
-        if not self.keep_empty_features:
-            filled = filled[:, known]
-        filled = filled.astype(X.dtype, copy=False)
+        restored, known = np.zeros_like(X), ~self._is_empty
+        if np.isnan(X[:, known]).any():
+            restored[:, known] = np.asarray(self.autoencoder_.reconstruct(X[:, known]))
+        # The network changes observed entries, too, as any autoencoder: only missing ones are its.
+        filled = np.where(np.isnan(X), restored, X)
+        filled = filled if self.keep_empty_features else filled[:, known]
         if self.indicator_ is None:
             return filled
         return np.hstack([filled, self.indicator_.transform(X).astype(X.dtype)])
@@ -277,16 +311,17 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             If `add_indicator` is False, so that nothing says what was missing.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        kept = np.full(self.n_features_in_, True) if self.keep_empty_features else ~self._is_empty
-        n_expected = int(kept.sum()) + len(self.indicator_.features_)
+        X = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
+        kept, marked = ~self._is_empty | self.keep_empty_features, self.indicator_.features_
+        n_kept = int(kept.sum())
+        n_expected = n_kept + len(marked)
         if X.shape[1] != n_expected:
             raise ValueError(f"X has {X.shape[1]} features, but {n_expected} are expected.")
-        original = np.full((len(X), self.n_features_in_), self.missing_values, dtype=X.dtype)
-        original[:, kept] = X[:, : kept.sum()]
-        marks = np.zeros(original.shape, dtype=bool)
-        marks[:, self.indicator_.features_] = X[:, kept.sum() :].astype(bool)
-        original[marks] = self.missing_values
+        original = np.full((len(X), len(kept)), self.missing_values, dtype=X.dtype)
+        original[:, kept] = X[:, :n_kept]
+        # Behind the features, X has a mark for each one that was missing in some row of fit.
+        marks = X[:, n_kept:].astype(bool)
+        original[:, marked] = np.where(marks, self.missing_values, original[:, marked])
         return original
 
     def get_feature_names_out(self, input_features=None):
@@ -303,15 +338,17 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        kept = names if self.keep_empty_features else names[~self._is_empty]
+        kept = names[~self._is_empty | self.keep_empty_features]
         if self.indicator_ is None:
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
     def _mark_missing(self, X, reset):
         """Return X as an array of floats with NaN where it is missing."""
-        options = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
-        X = validate_data(self, X, reset=reset, copy=True, **options)
+        how = {"dtype": FLOATS, "ensure_all_finite": "allow-nan", "ensure_min_samples": 1 + reset}
+        with explain_errors(X, np.shape(X) if isinstance(X, np.ndarray) else ()):
+            X = validate_data(self, X, reset=reset, copy=True, **how)
+        # In the copy: the caller's array keeps its placeholders.
         if not np.isnan(self.missing_values):
             X[self.missing_values == X] = np.nan
         return X

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._isolation import isolate_torch
-from ._model import check_results, make_result, run_padded
+from ._model import check_results, make_result, run_network
 from ._rows import convert_like, make_rows
 
 MIN_DRAWS = 16  # of the code of each row, over which a bound is averaged
@@ -27,7 +27,7 @@ class LikelihoodMixin:
         model = self._get_fitted("_model_")
         if model.units.has_logits:
             return None
-        return float(model.decoder.log_noise.exp()) * model.units.scale**2
+        return float(model.code.log_noise.exp()) * model.units.scale**2
 
     @isolate_torch()
     def score_samples(self, X, *, n_importance_samples=None):
@@ -46,7 +46,8 @@ class LikelihoodMixin:
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            In nats, as `PCA.score_samples`: densities in units of X, or probabilities of bits.
+            In nats, as `PCA.score_samples`: densities in units of X, or probabilities of bits. NaN
+            for a row without any value.
 
         Raises
         ------
@@ -55,11 +56,9 @@ class LikelihoodMixin:
         """
         if n_importance_samples is None:
             n_importance_samples = self.n_importance_samples
-        if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
-            raise ValueError(
-                f"n_importance_samples must be a positive integer; got {n_importance_samples!r}."
-            )
-        return convert_like(*self._compute_bounds(X, n_importance_samples))
+        check_count("n_importance_samples", n_importance_samples)
+        bounds, X = self._compute_bounds(X, n_importance_samples)
+        return convert_like(bounds, X)
 
     @isolate_torch()
     def score(self, X, y=None):
@@ -74,10 +73,10 @@ class LikelihoodMixin:
         Returns
         -------
         score : float
-            In nats per row.
+            In nats per row, over the rows that have any value.
         """
         bounds, _ = self._compute_bounds(X, self.n_importance_samples)
-        return float(bounds.mean())
+        return float(bounds.nanmean())
 
     def _compute_bounds(self, X, n_importance_samples):
         """Return bounds of the log-likelihood of each row, a tensor, and the checked X."""
@@ -101,7 +100,7 @@ class LikelihoodMixin:
         """
         X, rows = self._check_rows(X, "posterior")
         codes = make_result(X, torch.float32, len(rows), 2 * self.n_components_)
-        encode = partial(self._model_.encode, with_spread=True)
+        encode = self._model_.encode_distribution
         mean, log_variance = self._model_.map_rows(encode, rows, codes).chunk(2, dim=1)
         deviation = (log_variance / 2).exp()
         return tuple(convert_like(part.contiguous(), X) for part in (mean, deviation))
@@ -122,7 +121,8 @@ class LikelihoodMixin:
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In units of the X in `fit`; bits for "binary_cross_entropy", or their probabilities
+            Of the kind of the X in `fit`, but never a data frame, also after `set_output`. In units
+            of the X in `fit`; bits for "binary_cross_entropy", or their probabilities
             without noise.
 
         Raises
@@ -133,17 +133,28 @@ class LikelihoodMixin:
             If `n_samples` is not a positive integer.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
-        random_state = check_random_state(random_state)
-        rows = sample_rows(self._model_, n_samples, random_state, add_noise, self.clip)
+        check_count("n_samples", n_samples)
+        model, random_state = self._model_, check_random_state(random_state)
+        units, shape = model.units, (n_samples, len(model.units.mean))
+        codes = random_state.standard_normal((n_samples, model.architecture.n_components))
+        codes = make_rows(codes.astype(np.float32), model.get_device())
+        rows = torch.empty(shape, dtype=model.get_dtype())
+        model.map_rows(partial(model.decode, clip=self.clip), codes, rows)
+        if add_noise and units.has_logits:
+            rows = (torch.from_numpy(random_state.random_sample(shape)) < rows).to(rows)
+        elif add_noise:
+            deviation = float(model.code.log_noise.exp().sqrt()) * units.scale
+            rows += (deviation * torch.from_numpy(random_state.standard_normal(shape))).to(rows)
+            # Noise may carry values beyond the range to which their means were clipped.
+            rows = rows.clamp(units.low.cpu(), units.high.cpu()) if self.clip else rows
         return convert_like(rows, self._array_kind_)
 
 
 class Likelihood:
     """Computes bounds of the log-likelihood of rows, in nats, by importance sampling [1]_.
 
-    All rows have the same draws: the bound of a row must not depend on the rows beside it.
+    All rows have the same draws: the bound of a row does not depend on the rows beside it, but for
+    rounding.
 
     Parameters
     ----------
@@ -157,78 +168,53 @@ class Likelihood:
     """
 
     def __init__(self, model, n_importance_samples):
-        # float32 has too few digits for rows that nearly lie in a plane
+        # float32 has too few digits for rows that nearly lie in a plane.
         self.dtype = torch.float32 if model.units.has_logits else torch.float64
-        self.model = copy.deepcopy(model).to(self.dtype)
+        self.model, self.n_samples = copy.deepcopy(model).to(self.dtype), n_importance_samples
         self.model.fill = model.fill  # which computes in float64
-        self.n_samples = n_importance_samples
         n_draws = max(1, MIN_DRAWS // n_importance_samples) * n_importance_samples
-        draws = draw_codes(n_draws, model.architecture.n_components)
-        self.draws = draws.to(model.get_device(), self.dtype)
+        # The same in every call, and in mirrored pairs, whose mean is that of the prior.
+        rng, n_components = np.random.RandomState(0), model.architecture.n_components
+        half = torch.from_numpy(rng.standard_normal((-(-n_draws // 2), n_components)))
+        draws = torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
+        self.draws = draws.to(model.get_device(), self.dtype)  # (n_draws, n_components)
 
     def compute_bounds(self, rows):
         """Return a bound for each of some rows of X, (n,), float64."""
         u = self.model.units.standardize(rows.to(self.dtype))
         filled = self.model.complete_inputs(u, rows)
-        posterior = check_results(run_padded(self.model.encoder, filled), "codes")
+        posterior = check_results(run_network(self.model.encoder, filled), "codes")
+        # One draw at a time: all of them together would need n_draws times the memory.
         weights = torch.stack([self.weigh_draw(u, posterior, draw) for draw in self.draws])
+        # (n_draws, n) becomes (n_bounds, n_samples, n): the mean of several bounds is one, too.
         weights = weights.double().unflatten(0, (-1, self.n_samples))
         bounds = (weights.logsumexp(dim=1) - math.log(self.n_samples)).mean(dim=0)
-        return check_results(bounds, "scores")
+        # a row without any value has a density of 1, which says nothing of it
+        return check_results(bounds, "scores").masked_fill(u.isnan().all(dim=1), math.nan)
 
     def weigh_draw(self, u, posterior, draw):
-        """Return the logarithm of p(x, z) / q(z | x) of each row for one draw of z."""
+        """Return the logarithm of p(x, z) / q(z | x) of each row for one draw of z.
+
+        Only observed entries of a row count: u has NaN elsewhere.
+        """
         mean, log_variance = posterior.chunk(2, dim=-1)
         codes = mean + (log_variance / 2).exp() * draw
+        # log p(z) / q(z | x): the normalising constants of the two Gaussians cancel out.
         log_ratio = (draw.square() - codes.square() + log_variance).sum(dim=-1) / 2
-        return self.compute_log_density(u, run_padded(self.model.decoder, codes)) + log_ratio
-
-    def compute_log_density(self, u, outputs):
-        """Return the log-density of rows of X, standardised, given the decoder's outputs."""
-        units = self.model.units
+        outputs, units = run_network(self.model.decoder, codes), self.model.units
         if units.has_logits:
             targets = units.restore_targets(u)
             known = targets.nan_to_num(nan=0.0)
             losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")
-            return -losses.masked_fill(targets.isnan(), 0.0).sum(dim=-1)
-        log_noise = self.model.decoder.log_noise
+            return log_ratio - losses.masked_fill(targets.isnan(), 0.0).sum(dim=-1)
+        log_noise = self.model.code.log_noise
         squares = (u - outputs).square().nansum(dim=-1) * torch.exp(-log_noise)
-        n_features = (~u.isnan()).sum(dim=-1)
+        # The density is one of X: each feature that is observed also has the Jacobian of u.
         per_feature = math.log(2 * math.pi) + log_noise + 2 * math.log(units.scale)
-        return -(squares + n_features * per_feature) / 2
+        return log_ratio - (squares + (~u.isnan()).sum(dim=-1) * per_feature) / 2
 
 
-def sample_rows(model, n_samples, random_state, add_noise, clip):
-    """Return rows of X that a model makes from codes of the prior, on the CPU.
-
-    Parameters
-    ----------
-    model : Model
-    n_samples : int
-    random_state : RandomState
-    add_noise, clip : bool
-    """
-    codes = random_state.standard_normal((n_samples, model.architecture.n_components))
-    codes = make_rows(codes.astype(np.float32), model.get_device())
-    shape = n_samples, len(model.units.mean)
-    rows = torch.empty(shape, dtype=model.get_dtype(), device="cpu")
-    model.map_rows(partial(model.decode, clip=clip), codes, rows)
-    if not add_noise:
-        return rows
-    if model.units.has_logits:
-        return (torch.from_numpy(random_state.random_sample(shape)) < rows).to(rows)
-    deviation = float(model.decoder.log_noise.exp().sqrt()) * model.units.scale
-    rows += (deviation * torch.from_numpy(random_state.standard_normal(shape))).to(rows)
-    return rows.clamp(model.units.low.cpu(), model.units.high.cpu()) if clip else rows
-
-
-def draw_codes(n_draws, n_components):
-    """Return draws of a standard normal distribution in mirrored pairs, the same in every call.
-
-    Returns
-    -------
-    draws : tensor of shape (n_draws, n_components), float64
-    """
-    rng = np.random.RandomState(0)
-    half = torch.from_numpy(rng.standard_normal((-(-n_draws // 2), n_components)))
-    return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
+def check_count(name, value):
+    """Raise a ValueError if a parameter of a name is not a positive integer."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a positive integer; got {value!r}.")

@@ -1,22 +1,23 @@
-"""A trained network in units of X: encode and decode, part by part. Knows nothing of skorch."""
+"""A network in units of X: encode and decode, part by part. Knows nothing of skorch."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from sklearn.utils import gen_batches
 from torch import nn
 
-from ._moments import ObservedMoments, RunningMoments
-from ._networks import KeepFirst, decode_by_parts, decode_sizes, make_coders, measure_row_width
-from ._rows import check_finite
-from ._sparse_batch import pad_rows
+from ._codes import change_child, change_copy
+from ._networks import make_coders, measure_row_width, set_start
+from ._rows import RunningMoments, check_finite, make_rows
 
 # Entries of the largest array that inference makes beside its result: small enough for caches.
 CHUNK_ENTRIES = 2**21
 
-# Linear algebra libraries choose their order of summation by the shapes. Padded to a multiple of
-# this, a row has the same code whatever other rows it is passed with.
-ROW_MULTIPLE = 64
+# Fewer rows are computed together with zeros. Products of other shapes are summed in another order,
+# and scikit-learn checks that a row alone has the result that it has among others, to seven digits.
+MIN_ROWS = 64
 
 # Times that missing entries are replaced by their reconstruction. With more, the code depends on
 # few observed entries too much: over seven tables it was further from the code of the whole row.
@@ -27,18 +28,49 @@ OUT_OF_MEMORY = (
 )
 
 
-class Model(nn.Module):
-    """An encoder, a decoder, and the units of X.
+class Output(NamedTuple):
+    """What a network makes of rows: all that a loss needs.
 
-    As a module it maps u to û, which is what is trained; `encode` and `decode` are in units of X.
+    Several networks that train as one have a dimension in front, n_networks.
+
+    Attributes
+    ----------
+    restored : tensor of shape (..., n_copies * n, n_outputs)
+        Standardised rows, or logits. In training an ordered code has several copies of each row,
+        first one of each.
+    linear : tensor of the same shape, or None
+        Those of the linear path alone.
+    divergence : tensor of shape (..., n), or None
+        Of the distribution of each row's code from the prior.
+    log_noise : tensor of shape (...), or None
+        Logarithm of the variance of the decoder's noise.
+    """
+
+    restored: torch.Tensor
+    linear: torch.Tensor | None = None
+    divergence: torch.Tensor | None = None
+    log_noise: torch.Tensor | None = None
+
+    def float(self):
+        """Return this output in float32."""
+        return Output(*(None if part is None else part.float() for part in self))
+
+
+class Model(nn.Module):
+    """An encoder, a decoder that begins with the code, and the units of X.
+
+    As a module it maps u to û; `compute_output` returns what training needs; `encode` and `decode`
+    are in units of X.
 
     Parameters
     ----------
     architecture : Architecture
     units, input_units : Units
         Of reconstructions, and of what is encoded: they differ for pairs of damaged and clean rows.
-    encoder, decoder : torch.nn.Module
-        Map standardised rows u (n, n_features) to codes z (n, n_components), and z to û.
+    encoder : Encoder
+        Maps standardised rows u (n, n_features) to codes z (n, n_components).
+    decoder : Decoder
+        Maps z to û (n, n_outputs).
     row_width : int
         Largest number of values per row in any layer's output.
     estimator_name : str
@@ -46,8 +78,6 @@ class Model(nn.Module):
     fill : FillMissing or None, default=None
         Fills missing values before the networks see a row.
     """
-
-    returns_linear = False
 
     def __init__(
         self,
@@ -70,25 +100,49 @@ class Model(nn.Module):
         self.estimator_name = estimator_name
         self.fill = fill
 
-    def forward(self, u):
-        """Map standardised rows (n, n_features) to their reconstruction.
+    @property
+    def code(self):
+        """What stands between encoder and decoder."""
+        return self.decoder.code
 
-        In training an ordered code has several reconstructions of each row, first one of each, and
-        that of a variational autoencoder is followed by the distribution of the code. With
-        `returns_linear` there are also those of the linear path alone.
+    def forward(self, u):
+        """Map standardised rows (n, n_features) to their reconstruction (n, n_outputs)."""
+        return self.decoder(self.compute_codes(u))
+
+    def compute_output(self, u):
+        """Return the `Output` for standardised rows; in training codes are cut or drawn.
+
+        Parameters
+        ----------
+        u : tensor of shape (..., n, n_features)
         """
-        if not self.training:
-            return self.decoder(self.compute_codes(u))
+        # (..., n, n_components), or mean and log-variance of each
         codes = self.encoder(u)
-        return decode_by_parts(self.decoder, codes) if self.returns_linear else self.decoder(codes)
+        # (..., n_copies * n, n_outputs)
+        restored, linear = self.decoder.decode(self.code(codes))
+        divergence, log_noise = self.code.measure(codes)
+        return Output(restored, linear, divergence, log_noise)
+
+    def compute_outputs(self, u, sizes):
+        """Yield the `Output` for standardised rows for each of some code sizes; None for all."""
+        codes = self.encoder(u)
+        divergence, log_noise = self.code.measure(codes)
+        for size in sizes:
+            restored, linear = self.decoder.decode(self.code(codes[..., :size]))
+            yield Output(restored, linear, divergence, log_noise)
+
+    def set_start(self, start):
+        """Set the linear path to a `LinearStart`."""
+        set_start(self.encoder, self.decoder, start)
+
+    def list_linear_path(self):
+        """Return the parameters of the linear path."""
+        layers = [coder.linear for coder in (self.encoder, self.decoder) if coder.linear]
+        return [parameter for layer in layers for parameter in layer.parameters()]
 
     def fill_missing(self, u):
         """Return standardised rows without NaN, if missing values can be filled."""
         return u if self.fill is None else self.fill(u)
-
-    def make_inputs(self, rows):
-        """Return rows of X as the networks take them: standardised and filled."""
-        return self.fill_missing(self.input_units.make_inputs(rows))
 
     def complete_inputs(self, u, rows):
         """Return standardised rows of X without NaN, or raise an error if a number is infinite.
@@ -98,7 +152,10 @@ class Model(nn.Module):
         u = self.fill_missing(u)
         if has_finite_sum(u):
             return u
-        check_finite(rows, self.estimator_name, allow_nan=self.input_units is self.units)
+        check_finite(rows, self.estimator_name, allow_nan=True)
+        if self.input_units is not self.units and rows.isnan().any():
+            # they have no reconstruction that could fill them
+            raise ValueError("X contains NaN: damaged rows of pairs must have no missing values.")
         if self.fill is None:
             u = fill_by_reconstruction(self, u)
         check_finite(u, self.estimator_name)
@@ -108,17 +165,18 @@ class Model(nn.Module):
         """Map standardised rows to codes (n, n_components): the means of distributions."""
         return self.encoder(u)[..., : self.architecture.n_components]
 
-    def reconstruct_sizes(self, u, sizes):
-        """Yield the reconstruction of standardised rows (n, n_features) for each code size."""
-        return decode_sizes(self, u, sizes)
-
     def truncate(self, n_components):
-        """Return a model with these weights whose code has only the first numbers."""
-        encoder = [layer for layer in self.encoder if not isinstance(layer, KeepFirst)]
-        encoder = nn.Sequential(*encoder, KeepFirst(n_components))
-        architecture = replace(self.architecture, n_components=n_components)
-        networks = encoder, self.decoder, self.row_width, self.estimator_name, self.fill
-        return Model(architecture, self.units, self.input_units, *networks).train(self.training)
+        """Return a model with these weights whose ordered code has only the first components."""
+        code = self.code.truncate(n_components)
+        end = self.encoder.end.truncate(code.n_components)
+        copy = change_copy(self)
+        copy.architecture = replace(self.architecture, n_components=code.n_components)
+        copy._modules = {
+            **self._modules,
+            "encoder": change_child(self.encoder, "end", end),
+            "decoder": change_child(self.decoder, "code", code),
+        }
+        return copy
 
     def can_train(self):
         """Tell whether any parameter can be trained."""
@@ -132,25 +190,27 @@ class Model(nn.Module):
         """Return the dtype of reconstructions, in which X is also centred and scaled."""
         return self.units.mean.dtype
 
-    def encode(self, rows, with_spread=False):
+    def encode(self, rows):
         """Return the codes (n, n_components) of rows of X (n, n_features).
 
-        With `with_spread` the log-variances of their distributions follow the means. Rows and codes
-        are checked to be finite.
+        Rows and codes are checked to be finite.
         """
         u = self.complete_inputs(self.input_units.make_inputs(rows), rows)
-        return check_results(
-            run_padded(self.encoder if with_spread else self.compute_codes, u), "codes"
-        )
+        return check_results(run_network(self.compute_codes, u), "codes")
+
+    def encode_distribution(self, rows):
+        """Return what the encoder makes of rows of X: means and log-variances of Gaussian codes."""
+        u = self.complete_inputs(self.input_units.make_inputs(rows), rows)
+        return check_results(run_network(self.encoder, u), "codes")
 
     def decode(self, codes, clip=False):
-        """Return the rows of X (n, n_features) of codes (n, n_components).
+        """Return the rows of X (n, n_outputs) of codes (n, n_components).
 
         Codes and rows are checked to be finite.
         """
         if not has_finite_sum(codes):  # under assume_finite scikit-learn has not checked them
-            check_finite(codes, self.estimator_name)
-        outputs = run_padded(self.decoder, codes)
+            check_finite(codes, None)
+        outputs = run_network(self.decoder, codes)
         return check_results(self.units.restore(outputs, clip), "reconstructions")
 
     def reconstruct(self, rows, clip=False):
@@ -158,35 +218,30 @@ class Model(nn.Module):
         return self.decode(self.encode(rows), clip)
 
     def compute_scores(self, rows, clip=False):
-        """Return minus the mean squared error of each reconstructed row, (n,), float64."""
-        # the square of a large number can be too large for float32
+        """Return minus the mean squared error of each reconstructed row, (n,), float64.
+
+        A row without any value has no error: its score is NaN.
+        """
+        # in float64: the square of a large number can be too large for float32
         errors = (rows - self.reconstruct(rows, clip).double()).square_()
+        # of a row with missing entries, whose errors are NaN, the mean over the others
         scores = -errors.mean(dim=1)
-        has_holes = scores.isnan()
-        if has_holes.any():  # the mean of the entries that are observed
-            scores[has_holes] = -errors[has_holes].nanmean(dim=1).nan_to_num(nan=0.0)
-        return scores
+        return torch.where(scores.isnan(), -errors.nanmean(dim=1), scores)
 
     def compute_r2(self, rows, clip=False):
         """Return R² of the reconstruction of `Rows`, weighted by variance."""
-        sums = self.sum_rows(RunningMoments(), rows, clip)
-        if not sums.is_finite():
-            sums = self.sum_rows(ObservedMoments(), rows, clip)
-        return sums.compute().compute_r2()
-
-    def sum_rows(self, sums, rows, clip):
-        """Add `Rows` and their reconstruction to sums, as long as these are finite."""
+        sums = RunningMoments()
         for _, block in self.read_parts(rows):
             sums.add(block, self.reconstruct(block, clip))
-            if not sums.is_finite():
-                break
-        return sums
+        return sums.compute().compute_r2()
+
+    def make_rows(self, X):
+        """Return the `Rows` of a table or of codes, on the device of the networks."""
+        return make_rows(X, self.get_device(), self.estimator_name)
 
     def read_parts(self, rows):
         """Yield slices over `Rows` and the rows there, as many as fit into `CHUNK_ENTRIES`."""
-        n_rows = CHUNK_ENTRIES // self.row_width
-        n_rows = max(n_rows - n_rows % ROW_MULTIPLE, ROW_MULTIPLE)
-        for part in gen_batches(len(rows), n_rows):
+        for part in gen_batches(len(rows), max(1, CHUNK_ENTRIES // self.row_width)):
             yield part, rows.read(part)
 
     def map_rows(self, compute, rows, result):
@@ -211,19 +266,22 @@ def make_model(architecture, units, input_units, generator, start, estimator_nam
     estimator_name : str
     fill : FillMissing or None, default=None
     """
-    encoder, decoder = make_coders(architecture, units, generator, start)
+    encoder, decoder = make_coders(architecture, units.scale, generator)
     model = Model(architecture, units, input_units, encoder, decoder, 0, estimator_name, fill)
+    if start is not None:
+        model.set_start(start)
     model.row_width = measure_row_width(model, architecture.n_features, generator)
     return model
 
 
 @torch.no_grad()
-def run_padded(module, rows):
-    """Return module(rows), computed with rows added up to a multiple of `ROW_MULTIPLE`."""
+def run_network(network, rows):
+    """Return network(rows), or raise a MemoryError if the device has too little memory for it."""
     n_rows = len(rows)
-    n_missing = -n_rows % ROW_MULTIPLE
+    if n_rows < MIN_ROWS:
+        rows = F.pad(rows, (0, 0, 0, MIN_ROWS - n_rows))
     try:
-        return module(pad_rows(rows, n_missing) if n_missing else rows)[:n_rows]
+        return network(rows)[:n_rows]
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise MemoryError(OUT_OF_MEMORY) from error
@@ -247,6 +305,7 @@ def fill_by_reconstruction(model, u):
     .. [1] Josse and Husson, "Handling missing values in exploratory multivariate data analysis
        methods", Journal de la SFdS 153, 2012.
     """
+    # only incomplete rows are computed again: (n_incomplete, n_features)
     u = u.as_subclass(torch.Tensor)
     index = u.isnan().any(dim=1).nonzero().squeeze(1)
     if not len(index):
@@ -255,7 +314,7 @@ def fill_by_reconstruction(model, u):
     means = units.standardize(units.feature_mean).to(u)
     rows = torch.where(is_missing, means, u[index])
     for _ in range(N_FILLS):
-        outputs = run_padded(model.decoder, run_padded(model.compute_codes, rows))
+        outputs = run_network(model.decoder, run_network(model.compute_codes, rows))
         rows = torch.where(is_missing, units.standardize(units.restore(outputs)).to(u), rows)
     return u.index_copy(0, index, rows)
 

@@ -3,32 +3,28 @@
 With the linear path an autoencoder computes, for a standardised row u of shape (n_features,),
 
     code    z = scale · (W u + b + f(u))               (n_components,)
-    output  û = V (z / scale) + c + g(z / scale)       (n_features,)
+    output  û = V (z / scale) + c + g(z / scale)       (n_outputs,)
 
 f and g are networks that return zero before training: the untrained autoencoder is linear. PCA
 needs no b; only outputs that are logits need a c. `scale` puts codes into the units of X, as
-PCA has them.
-
-The code is ordered if there is a `Bottleneck` at the entrance of the decoder.
-
-The encoder of a variational autoencoder returns mean and log-variance of the code, in units of its
-prior and not of X, and a `Sampler` at the entrance of the decoder draws the code.
+PCA has them. The parts have names: `linear` is W or V, `correction` is f or g.
 """
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from weakref import WeakValueDictionary
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._random import seed_torch
-from ._sparse_batch import RowLinear
-from ._units import ScaleCodes, UnscaleCodes
+from ._codes import CODES, Scale
+from ._extrapolation import LinearExtrapolation
+from ._isolation import draw_torch_seed, seed_torch
+from ._sparse import RowLinear
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -39,41 +35,21 @@ ACTIVATIONS = {
     "identity": nn.Identity,
 }
 
+DROPOUTS = nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout
+
+# Of the inputs of custom networks beside a linear path: torch draws small weights, with which
+# activations hardly bend.
+CUSTOM_FACTOR = 2.0
+
 OUTPUT_RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}
 
-# In training an ordered code is decoded so many times. This share of the times it is whole, else
-# cut at a size from a distribution that is even in the logarithm of the size plus `SMALL_SIZES`.
-COPIES = 3
-SHARE_WHOLE = 0.4
-SMALL_SIZES = 2
-
-# Rows of the draws of a `Sampler` outside of training.
-TABLE_ROWS = 1024
+# Weights and biases of the first hidden layer are drawn from a range so many times as wide as
+# otherwise: the units then bend where the codes are.
+SPREAD = 2.0
 
 # Modules, parameters and buffers of the networks that factories returned, by address. No two
 # networks may share one.
 IN_USE = WeakValueDictionary()
-
-# A pattern of `fnmatch` for the names of the linear path's parameters in a model whose coders
-# are made by `make_residual_coders`: encoder.0.linear and decoder.1.linear.
-LINEAR_PATH = "[ed][ne]coder.[01].linear.*"
-
-
-@dataclass(frozen=True)
-class LinearPath:
-    """The shape of a linear path, without its weights.
-
-    Attributes
-    ----------
-    code_rms : float
-        Root mean square of the codes W u + b at the start.
-    has_bias, has_decoder_bias : bool
-        Whether there is a b, and a c.
-    """
-
-    code_rms: float
-    has_bias: bool
-    has_decoder_bias: bool
 
 
 @dataclass(frozen=True)
@@ -82,16 +58,22 @@ class Architecture:
 
     Attributes
     ----------
-    n_features, n_outputs, n_components : int
-        Columns of what is encoded, of what the decoder returns, and of the codes.
-    n_ordered : int or None
-        How many numbers an ordered code had in training, of which the code is the first; None if
-        the code is not ordered.
-    hidden_layer_sizes : list of int
-        Widths of the dense layers between rows, or the last convolution, and code.
+    n_features, n_outputs : int
+        Columns of what is encoded, and of what the decoder returns.
+    n_components : int or float
+        Columns of the codes; before the start also a share of the variance, from which the start
+        finds their number.
+    n_trained : int
+        Components that the layers compute: those of an ordered code in training, of which the code
+        may be the first.
+    code : {"plain", "ordered", "gaussian"}
+        The kind of code, a name in `CODES`.
+    hidden_layer_sizes : sequence of (float, sequence of int)
+        Widths of the dense layers between rows, or the last convolution, and code: for codes
+        smaller than a limit, by ascending limits.
     activation : str
         Activation of the hidden layers and convolutions, a name in `ACTIVATIONS`.
-    conv_filters : list of int
+    conv_filters : sequence of int
         Filters of the convolutional blocks in front of the dense layers.
     image_shape : (int, int, int) or None
         Channels, height and width of a row.
@@ -99,148 +81,289 @@ class Architecture:
         Factories of networks to use in place of dense layers and convolutions.
     code_activation, output_activation : str
         Activations of code and output in a network without linear path.
-    linear_path : LinearPath or None
-    multiplies_sparsely : bool
+    has_linear_path : bool
+    has_bias, has_decoder_bias : bool, default=False
+        Whether the linear path has a b, and a c.
+    code_rms : float, default=1.0
+        Root mean square of the codes W u + b at the start.
+    multiplies_sparsely : bool, default=False
         Whether the first layers compute sparse products for sparse rows.
     solved_sizes : sequence of int, default=()
-        The sizes of an ordered code for which a last layer of the decoder may be solved.
-    is_variational : bool, default=False
-        Whether the encoder returns a distribution of the code.
+        Code sizes for which a last layer of the decoder may be solved.
     n_fill_factors : int, default=0
         Factors of the Gaussian by which missing values are filled; 0 if there are none.
+    n_targets : int, default=0
+        Columns that the decoder returns behind those of rows: labels, or numbers.
+    has_box : bool, default=False
+        Whether the range of the rows in training is known, beyond which the linear start goes on.
     """
 
     n_features: int
     n_outputs: int
-    n_components: int
-    n_ordered: int | None
-    hidden_layer_sizes: list
+    n_components: int | float
+    n_trained: int
+    code: str
+    hidden_layer_sizes: Sequence
     activation: str
-    conv_filters: list
+    conv_filters: Sequence
     image_shape: tuple | None
     encoder: Callable | None
     decoder: Callable | None
     code_activation: str
     output_activation: str
-    linear_path: LinearPath | None
-    multiplies_sparsely: bool
+    has_linear_path: bool
+    has_bias: bool = False
+    has_decoder_bias: bool = False
+    code_rms: float = 1.0
+    multiplies_sparsely: bool = False
     solved_sizes: Sequence = ()
-    is_variational: bool = False
     n_fill_factors: int = 0
+    n_targets: int = 0
+    has_box: bool = False
 
     @property
-    def code_width(self):
-        """Numbers of the code that the layers compute."""
-        return self.n_ordered or self.n_components
+    def widths(self):
+        """Widths of the dense hidden layers of the encoder."""
+        return next(list(w) for limit, w in self.hidden_layer_sizes if self.n_trained < limit)
+
+    @property
+    def is_custom(self):
+        """Whether a network comes from a factory."""
+        return self.encoder is not None or self.decoder is not None
+
+    @property
+    def stacks(self):
+        """Whether all layers are linear or act element by element, so that networks stack."""
+        return not self.is_custom and not self.conv_filters
 
     @property
     def encoder_width(self):
-        """Numbers that the encoder returns: codes, or their means and log-variances."""
-        return self.code_width * (2 if self.is_variational else 1)
+        """Values that the encoder's layers return for a row."""
+        return self.n_trained * CODES[self.code].values_per_component
 
     @property
     def decoder_width(self):
-        """Numbers that the first layer of the decoder takes: codes, and which of them are given."""
-        is_told = self.n_ordered is not None and self.decoder is None
-        return self.code_width * (2 if is_told else 1)
-
-    def list_sizes(self):
-        """Return the code sizes by which a network is judged: the powers of two, and the last."""
-        return [self.encoder_width] if self.n_ordered is None else list_powers(self.n_components)
+        """Values that the first layer of the decoder takes for a row."""
+        is_told = self.decoder is None
+        return self.n_trained * (CODES[self.code].inputs_if_told if is_told else 1)
 
     def make_encoder(self, code_activation, generator):
         """Return a network from rows (n, n_features) to codes (n, encoder_width)."""
         if self.encoder is not None:
-            size = self.n_features, self.encoder_width
-            module = call_factory("encoder", self.encoder, *size, generator)
-            return nn.Sequential(Scale(1.0), module, *make_activation(code_activation))
+            sizes = self.n_features, self.encoder_width
+            return call_factory("encoder", self.encoder, sizes, code_activation, generator)
         convolutions, n_dense = [], self.n_features
         if self.conv_filters:
-            sizes = compute_pooled_sizes(self.image_shape, len(self.conv_filters))
+            pooled = compute_pooled_sizes(self.image_shape, len(self.conv_filters))
             channels = [self.image_shape[0], *self.conv_filters]
             convolutions = [nn.Unflatten(1, self.image_shape)]
             for n_in, n_out in itertools.pairwise(channels):
+                # (n, n_out, height / 2, width / 2), rounded up
                 convolutions += [
-                    make_convolution(n_in, n_out, self.activation, generator),
-                    *make_activation(self.activation),
+                    *make_convolution(n_in, n_out, self.activation, generator),
                     nn.MaxPool2d(2, ceil_mode=True),
                 ]
             convolutions.append(nn.Flatten())
-            n_dense = channels[-1] * math.prod(sizes[-1])
-        widths = [n_dense, *self.hidden_layer_sizes, self.encoder_width]
-        layers = make_dense_layers(widths, self.activation, code_activation, generator)
-        return nn.Sequential(*convolutions, *layers)
+            n_dense = channels[-1] * math.prod(pooled[-1])
+        widths = [n_dense, *self.widths, self.encoder_width]
+        dense = make_dense_layers(widths, self.activation, code_activation, generator)
+        return nn.Sequential(*convolutions, *dense) if convolutions else dense
 
     def make_decoder(self, output_activation, generator):
         """Return a network from codes (n, decoder_width) to rows (n, n_outputs)."""
         if self.decoder is not None:
-            size = self.decoder_width, self.n_outputs
-            module = call_factory("decoder", self.decoder, *size, generator)
-            return nn.Sequential(Scale(1.0), module, *make_activation(output_activation))
-        widths = [self.decoder_width, *self.hidden_layer_sizes[::-1]]
+            sizes = self.decoder_width, self.n_outputs
+            return call_factory("decoder", self.decoder, sizes, output_activation, generator)
+        widths = [self.decoder_width, *self.widths[::-1]]
         if not self.conv_filters:
-            widths = [*widths, self.n_outputs]
+            widths.append(self.n_outputs + self.n_targets)
             return make_dense_layers(widths, self.activation, output_activation, generator)
-        sizes = compute_pooled_sizes(self.image_shape, len(self.conv_filters))[::-1]
+        pooled = compute_pooled_sizes(self.image_shape, len(self.conv_filters))[::-1]
         _, height, width = self.image_shape
         channels = [*self.conv_filters[::-1], self.n_outputs // (height * width)]
-        activations = [self.activation] * (len(channels) - 2) + [output_activation]
-        smallest = (channels[0], *sizes[0])
-        widths = [*widths, math.prod(smallest)]
-        layers = [
-            *make_dense_layers(widths, self.activation, self.activation, generator),
-            nn.Unflatten(1, smallest),
-        ]
-        for i, activation in enumerate(activations):
-            layers += [
-                nn.Upsample(sizes[i + 1]),
-                make_convolution(channels[i], channels[i + 1], activation, generator),
-                *make_activation(activation),
-            ]
+        # the smallest images: (n, channels[0], height, width)
+        smallest = (channels[0], *pooled[0])
+        widths.append(math.prod(smallest))
+        dense = make_dense_layers(widths, self.activation, self.activation, generator)
+        layers = [*dense, nn.Unflatten(1, smallest)]
+        for number, (n_in, n_out) in enumerate(itertools.pairwise(channels), 1):
+            activation = output_activation if number == len(self.conv_filters) else self.activation
+            # (n, n_out, *pooled[number])
+            layers.append(nn.Upsample(pooled[number]))
+            layers += make_convolution(n_in, n_out, activation, generator)
         return nn.Sequential(*layers, nn.Flatten())
 
 
-def list_powers(n_components):
-    """Return the powers of two that are smaller than a code size, and the size."""
-    return [2**i for i in range((n_components - 1).bit_length())] + [n_components]
+class Encoder(nn.Module):
+    """Maps standardised rows u to codes z.
 
+    Parameters
+    ----------
+    linear : torch.nn.Module or None
+        W u + b; None without a linear path.
+    correction : torch.nn.Module
+        f.
+    end : torch.nn.Module
+        What the code adds at the end.
+    extrapolation : LinearExtrapolation or None, default=None
+        For rows far from those of training; None without a linear path.
+    """
 
-class Residual(nn.Module):
-    """A linear path plus a nonlinear correction."""
-
-    def __init__(self, linear, correction):
+    def __init__(self, linear, correction, end, extrapolation=None):
         super().__init__()
         self.linear = linear
         self.correction = correction
+        self.end = end
+        self.extrapolation = extrapolation
 
-    def forward(self, x):
-        """Map (n, n_in) to (n, n_out)."""
-        return self.linear(x) + self.correction(x)
+    def forward(self, u):
+        """Map (..., n, n_features) to (..., n, n_components), or to what the code needs."""
+        codes = self.compute_inside(u)
+        if self.extrapolation is not None:
+            codes = self.extrapolation(u, codes, self.compute_inside)
+        return self.end(codes)
+
+    def compute_inside(self, u):
+        """Return (..., n, encoder_width) for rows like those of training."""
+        codes = self.correction(u)
+        return codes if self.linear is None else self.linear(u) + codes
 
 
-class SizedResidual(Residual):
+class Decoder(nn.Module):
+    """Maps codes z to standardised rows û, or to logits.
+
+    Parameters
+    ----------
+    code : PlainCode
+        What comes first.
+    linear : torch.nn.Module or None
+        V z + c; None without a linear path.
+    correction : torch.nn.Module
+        g.
+    extrapolation : LinearExtrapolation or None, default=None
+        For codes far from those of training; None without a linear path.
+
+    Attributes
+    ----------
+    n_targets : int
+        Columns behind those of rows, which only training needs.
+    """
+
+    n_targets = 0
+
+    def __init__(self, code, linear, correction, extrapolation=None):
+        super().__init__()
+        self.code = code
+        self.linear = linear
+        self.correction = correction
+        self.extrapolation = extrapolation
+
+    @property
+    def solved_layer(self):
+        """The layer that a ridge regression solves; it has a weight and a bias."""
+        return self.correction.last
+
+    def forward(self, codes):
+        """Map (..., n, n_components) to (..., n, n_outputs)."""
+        z = self.code(codes)
+        restored, _ = self.decode(z)
+        if self.extrapolation is not None:
+            restored = self.extrapolation(z, restored, lambda inside: self.decode(inside)[0])
+        return restored[..., : -self.n_targets] if self.n_targets else restored
+
+    def decode(self, z):
+        """Return rows for what the code gives, and those of the linear path alone or None."""
+        if self.linear is None:
+            return self.correction(z), None
+        linear, correction = self.linear(z), self.correction(z)
+        # images, and rows of custom networks, have no targets: these are linear in the code then
+        n_more = linear.shape[-1] - correction.shape[-1]
+        correction = F.pad(correction, (0, n_more)) if n_more else correction
+        return linear + correction, linear
+
+    @torch.no_grad()
+    def spread_hidden_units(self, generator):
+        """Draw the first hidden layer of the correction from a wider range."""
+        first = self.correction[0]
+        first.weight.mul_(SPREAD)
+        first.bias.uniform_(-SPREAD, SPREAD, generator=generator)
+
+    def read_units(self, codes):
+        """Yield, for each layer that is solved, its inputs and the rows of the linear path.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, n_components)
+
+        Yields
+        ------
+        hidden : tensor of shape (n, n_inputs)
+        linear : tensor of shape (n, n_outputs)
+        """
+        z = self.code(codes)
+        yield self.correction.compute_hidden(z), self.linear(z)
+
+    @torch.no_grad()
+    def forget_solution(self, is_solved=True):
+        """Set the layer that a ridge regression has solved to zero, if it is solved."""
+        if is_solved:
+            self.solved_layer.weight.zero_()
+            self.solved_layer.bias.zero_()
+
+    @torch.no_grad()
+    def set_solution(self, number, weight, bias):
+        """Set the solved layer of a number to (n_outputs, n_inputs) and (n_outputs,)."""
+        self.solved_layer.weight.copy_(weight)
+        self.solved_layer.bias.copy_(bias)
+
+
+class SizedDecoder(Decoder):
     """The decoder of an ordered code, with layers that are solved for the size of the code.
 
     Parameters
     ----------
-    linear, correction
-        As in `Residual`.
+    code, linear, correction, extrapolation
+        As in `Decoder`.
     solved : SolvedLayers
     """
 
-    def __init__(self, linear, correction, solved):
-        super().__init__(linear, correction)
+    def __init__(self, code, linear, correction, extrapolation, solved):
+        super().__init__(code, linear, correction, extrapolation)
         self.solved = solved
 
-    def forward(self, x):
-        """Map (n, n_in) to (n, n_out). In inference all rows have codes of the same size."""
-        if self.training or not x.shape[-2]:
-            return super().forward(x)
-        is_given = x[..., x.shape[-1] // 2 :].flatten(0, -2)[0]
-        *layers, last = self.correction
-        hidden = reduce(lambda values, layer: layer(values), layers, x)
-        change = self.solved(torch.cat([hidden, x], dim=-1), is_given.sum().long())
-        return self.linear(x) + last(hidden) + change
+    @property
+    def solved_layer(self):
+        return self.solved
+
+    def decode(self, z):
+        """Return rows for what the code gives. In inference all rows have codes of one size."""
+        if self.training or not z.shape[-2]:
+            return super().decode(z)
+        # the second half tells of each component whether it is given: (n_trained,)
+        is_given = z[..., z.shape[-1] // 2 :].flatten(0, -2)[0]
+        hidden, linear = self.correction.compute_hidden(z), self.linear(z)
+        change = self.solved(torch.cat([hidden, z], dim=-1), is_given.sum().long())
+        return linear + self.correction.last(hidden) + change, linear
+
+    def forget_solution(self, is_solved=True):
+        """Set the solved layers to zero: they do not fit hidden layers that are trained."""
+        super().forget_solution()
+
+    def read_units(self, codes):
+        for size in self.solved.sizes:
+            z = self.code(codes[..., :size])
+            hidden = self.correction.compute_hidden(z)
+            # V, too, is not the best for each size: what it takes is among the inputs,
+            # (n, n_hidden + 2 n_trained)
+            yield torch.cat([hidden, z], dim=-1), self.linear(z)
+
+    @torch.no_grad()
+    def set_solution(self, number, weight, bias):
+        # what is solved is added to the layer that is trained
+        last = self.correction.last
+        self.solved.weight[number] = weight
+        self.solved.weight[number][:, : last.in_features] -= last.weight
+        self.solved.bias[number] = bias - last.bias
 
 
 class SolvedLayers(nn.Module):
@@ -253,27 +376,26 @@ class SolvedLayers(nn.Module):
     ----------
     sizes : list of int
         Ascending.
-    n_inputs, n_features : int
+    n_inputs, n_outputs : int
 
     Attributes
     ----------
-    weight : tensor of shape (n_sizes, n_features, n_inputs)
-    bias : tensor of shape (n_sizes, n_features)
+    weight : tensor of shape (n_sizes, n_outputs, n_inputs)
+    bias : tensor of shape (n_sizes, n_outputs)
     """
 
     stacked_buffers = ("weight", "bias")
 
-    def __init__(self, sizes, n_inputs, n_features):
+    def __init__(self, sizes, n_inputs, n_outputs):
         super().__init__()
         self.sizes = sizes
-        shape = len(sizes), n_features
-        self.register_buffer("weight", torch.zeros(*shape, n_inputs, dtype=torch.float32))
-        self.register_buffer("bias", torch.zeros(shape, dtype=torch.float32))
+        self.register_buffer("weight", torch.zeros(len(sizes), n_outputs, n_inputs))
+        self.register_buffer("bias", torch.zeros(len(sizes), n_outputs))
         is_size = torch.arange(sizes[-1] + 1).unsqueeze(-1) == torch.tensor(sizes)
         self.register_buffer("is_size", is_size, persistent=False)
 
     def forward(self, x, size):
-        """Map (..., n, n_inputs) to (..., n, n_features).
+        """Map (..., n, n_inputs) to (..., n, n_outputs).
 
         Parameters
         ----------
@@ -281,220 +403,21 @@ class SolvedLayers(nn.Module):
         size : tensor of int64, a single number
             The code size of all rows.
         """
+        # without a condition on the size, so that it can be exported
         number = self.is_size[size].long().argmax().reshape(1)
         weight = self.weight.index_select(-3, number).squeeze(-3)
         change = x @ weight.mT + self.bias.index_select(-2, number)
         return change * self.is_size[size].any()
 
 
-def decode_sizes(network, u, sizes):
-    """Yield the outputs of a network's encoder and decoder for the first numbers of the code."""
-    codes = network.encoder(u)
-    for size in sizes:
-        yield network.decoder(codes[..., :size])
+class DenseLayers(nn.Sequential):
+    """Dense layers, of which the last linear one has the name `last`."""
 
-
-def decode_by_parts(decoder, codes):
-    """Return the outputs of a decoder with a linear path, and those of this path alone."""
-    enter, residual = decoder
-    z = enter(codes)
-    linear = residual.linear(z)
-    return linear + residual.correction(z), linear
-
-
-class Mix(nn.Module):
-    """A matrix, at first the identity, that is set and not trained.
-
-    Parameters
-    ----------
-    n_components : int
-    """
-
-    def __init__(self, n_components):
-        super().__init__()
-        self.register_buffer("matrix", torch.eye(n_components, dtype=torch.float32))
-
-    def forward(self, codes):
-        """Map (..., n_components) to the same shape."""
-        return codes @ self.matrix.T
-
-    @torch.no_grad()
-    def set_product(self, *factors):
-        """Set the matrix to the product of two, arrays or tensors, computed in float64."""
-        first, second = (torch.as_tensor(factor).double().cpu() for factor in factors)
-        self.matrix.copy_(first @ second)
-
-
-class KeepFirst(nn.Module):
-    """The first numbers of a code, as many as `n_components`."""
-
-    def __init__(self, n_components):
-        super().__init__()
-        self.n_components = n_components
-
-    def forward(self, codes):
-        """Map (n, n_ordered) to (n, n_components)."""
-        return codes[..., : self.n_components]
-
-
-class Bottleneck(nn.Module):
-    """What orders a code: the decoder never knows more than its first numbers.
-
-    In training each row comes several times, cut at random sizes or whole: nested dropout [1]_,
-    with several sizes in each step as in matryoshka representations [2]_.
-
-    Otherwise a code is cut where it ends. A decoder of ours is told where that is.
-
-    Parameters
-    ----------
-    n_components : int
-    tells : bool
-        Whether each number is followed, in a second half, by a 1 if it is given and a 0 if not.
-
-    Attributes
-    ----------
-    mix : Mix
-        Undoes that of the encoder.
-    n_used : tensor of int64 of shape (n_components,)
-        For each size the numbers that are used: fewer, where these are better on new rows.
-
-    References
-    ----------
-    .. [1] Rippel, Gelbart and Adams, "Learning ordered representations with nested dropout",
-       ICML 2014.
-    .. [2] Kusupati et al., "Matryoshka representation learning", NeurIPS 2022.
-    """
-
-    def __init__(self, n_components, tells):
-        super().__init__()
-        self.n_components = n_components
-        self.tells = tells
-        self.mix = Mix(n_components)
-        numbers = torch.arange(n_components)
-        self.register_buffer("numbers", numbers, persistent=False)
-        self.register_buffer("n_used", numbers + 1)
-
-    def forward(self, codes):
-        """Map (..., n, n_given) to (..., n, n_components); in training to several times n rows."""
-        n_given = codes.shape[-1]
-        codes = self.mix(F.pad(codes, (0, self.n_components - n_given)))
-        if self.training:
-            sizes = self.draw_sizes(codes, n_given)
-            codes = torch.cat([codes] * COPIES, dim=-2)
-        else:
-            sizes = self.n_used[n_given - 1]
-        is_given = (self.numbers < sizes.unsqueeze(-1)).to(codes)
-        codes = codes * is_given
-        return torch.cat([codes, is_given.expand_as(codes)], dim=-1) if self.tells else codes
-
-    def draw_sizes(self, codes, n_given):
-        """Return the sizes at which copies of codes (..., n, n_given) are cut.
-
-        Rows are in a random order and have the quantiles of the sizes in turn, so that every batch
-        has its share of each size, and every row a smaller and a larger one.
-        """
-        n_cuts = COPIES * codes.shape[-2]
-        rows = torch.arange(n_cuts, device=codes.device, dtype=torch.float32)
-        quantiles = (rows + torch.rand(1, device=codes.device, dtype=torch.float32)) / n_cuts
-        spread = math.log(1 + n_given / SMALL_SIZES) / (1 - SHARE_WHOLE)
-        sizes = (quantiles * spread).expm1().mul(SMALL_SIZES).long() + 1
-        return sizes.clamp(1, n_given)
-
-    @torch.no_grad()
-    def set_used(self, n_used):
-        """Set the numbers that are used for the first sizes, an array of int."""
-        self.n_used[: len(n_used)] = torch.as_tensor(n_used)
-
-
-class Sampler(nn.Module):
-    """The bottleneck of a variational autoencoder: draws a code from its distribution [1]_.
-
-    In training every row has a draw of its own. Otherwise the draws come from a table, so that
-    losses of the same rows compare.
-
-    Parameters
-    ----------
-    n_components : int
-
-    References
-    ----------
-    .. [1] Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
-    """
-
-    def __init__(self, n_components):
-        super().__init__()
-        self.n_components = n_components
-        generator = torch.Generator("cpu").manual_seed(0)
-        half = torch.randn(TABLE_ROWS // 2, n_components, generator=generator, dtype=torch.float32)
-        table = torch.stack([half, -half], dim=1).flatten(0, 1)
-        self.register_buffer("table", table, persistent=False)
-
-    def forward(self, codes):
-        """Map means and log-variances (..., 2 n_components) to draws; codes stay as they are."""
-        if codes.shape[-1] == self.n_components:
-            return codes
-        mean, log_variance = codes.chunk(2, dim=-1)
-        return torch.addcmul(mean, (log_variance / 2).exp(), self.draw(mean))
-
-    def draw(self, mean):
-        """Return numbers of a standard normal distribution in the shape of means."""
-        if self.training:
-            return torch.randn_like(mean)
-        index = torch.arange(mean.shape[-2], device=mean.device) % TABLE_ROWS
-        return self.table[index].to(mean)
-
-
-class LimitSpread(nn.Module):
-    """Keeps the variance of a code from exceeding that of the prior, 1.
-
-    No row makes its code less certain than knowing nothing; a network that is wrong on a row far
-    from all others would, by any factor.
-
-    Parameters
-    ----------
-    n_components : int
-    """
-
-    def __init__(self, n_components):
-        super().__init__()
-        largest = torch.tensor([math.inf] * n_components + [0.0] * n_components)
-        self.register_buffer("largest", largest.float(), persistent=False)
-
-    def forward(self, codes):
-        """Map means and log-variances (..., 2 n_components) to the same shape."""
-        return codes.clamp(max=self.largest)
-
-
-class VariationalDecoder(nn.Sequential):
-    """The decoder of a variational autoencoder.
-
-    Of a distribution of codes it returns all that the bound of the likelihood needs: the
-    reconstruction of a draw, mean and log-variance, and the log-variance of the noise.
-
-    Parameters
-    ----------
-    layers : iterable of torch.nn.Module
-        The first one is a `Sampler`.
-
-    Attributes
-    ----------
-    log_noise : tensor of shape ()
-        Logarithm of the variance of the noise in u. It is set in closed form and not trained.
-    """
-
-    stacked_buffers = ("log_noise",)
-
-    def __init__(self, *layers):
-        super().__init__(*layers)
-        self.register_buffer("log_noise", torch.zeros((), dtype=torch.float64))
-
-    def forward(self, codes):
-        """Map (..., n, n_components) to rows, or distributions of codes to more than that."""
-        output = super().forward(codes)
-        if codes.shape[-1] == self[0].n_components:
-            return output
-        log_noise = self.log_noise[..., None, None].expand(*codes.shape[:-1], 1)
-        return torch.cat([output, codes, log_noise.to(output)], dim=-1)
+    def compute_hidden(self, x):
+        """Return what the last layer takes, if no activation follows it."""
+        for layer in list(self)[:-1]:
+            x = layer(x)
+        return x
 
 
 class PreciseLinear(nn.Linear):
@@ -510,43 +433,38 @@ class PreciseLinear(nn.Linear):
 
     def forward(self, x):
         """Map (n, n_in) to (n, n_out)."""
+        # only likelihoods are computed in float64
         weight = self.weight + self.rest if x.dtype == torch.float64 else self.weight
         return F.linear(x, weight, self.bias)
 
 
-class Scale(nn.Module):
-    """Multiplication by a constant. It copies, so that networks which work in place do no harm."""
+class Change(nn.Module):
+    """What training has changed in a network: its output minus that of a copy that stays.
 
-    def __init__(self, factor):
-        super().__init__()
-        self.factor = factor
+    That is zero at first, and all weights of the network have a gradient.
 
-    def forward(self, x):
-        """Multiply x, of any shape."""
-        return x * self.factor
-
-
-class Gain(nn.Module):
-    """Multiplication of each output by a trained factor that starts at zero [1]_.
-
-    References
+    Parameters
     ----------
-    .. [1] Bachlechner et al., "ReZero is all you need: fast convergence at large depth",
-       UAI 2021.
+    network : torch.nn.Module
     """
 
-    def __init__(self, n_out):
+    def __init__(self, network):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_out, dtype=torch.float32))
+        self.network, self.start = network, copy.deepcopy(network).requires_grad_(False)
+        # batch normalisation takes the same batches here, but what is dropped would differ
+        for layer in self.start.modules():
+            if isinstance(layer, DROPOUTS):
+                layer.p = 0.0
 
     def forward(self, x):
-        """Multiply x, of shape (n, n_out)."""
-        return x * self.weight
+        """Map x, of shape (n, n_in), to (n, n_out)."""
+        start = self.start(x.clone())  # networks may work in place
+        return self.network(x) - start
 
 
 def make_zero_linear(n_in, n_out, has_bias, kind=nn.Linear):
     """Return a linear layer whose weights are zero."""
-    layer = nn.utils.skip_init(kind, n_in, n_out, bias=has_bias, dtype=torch.float32)
+    layer = nn.utils.skip_init(kind, n_in, n_out, bias=has_bias)
     for tensor in (*layer.parameters(), *layer.buffers()):
         nn.init.zeros_(tensor)
     return layer
@@ -565,22 +483,26 @@ def set_weights(layer, weight, bias):
 
 def make_dense_layers(widths, activation, output_activation, generator):
     """Return dense layers from widths[0] to widths[-1], with activations after each."""
-    layers = []
-    activations = [activation] * (len(widths) - 2) + [output_activation]
-    for (n_in, n_out), name in zip(itertools.pairwise(widths), activations, strict=True):
-        layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
-        layers += [draw_weights(layer, name, generator), *make_activation(name)]
-    return nn.Sequential(*layers)
+    layers = DenseLayers()
+    n_last = len(widths) - 2
+    for number, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+        name = output_activation if number == n_last else activation
+        layer = draw_weights(nn.utils.skip_init(nn.Linear, n_in, n_out), name, generator)
+        layers.add_module("last" if number == n_last else f"dense{number}", layer)
+        for following in make_activation(name):
+            layers.add_module(f"activation{number}", following)
+    return layers
 
 
 def make_convolution(n_in, n_out, activation, generator):
-    """Return a 3-by-3 convolution that keeps the size of its images (n, n_in, height, width).
+    """Return a 3-by-3 convolution that keeps the size of its images, and its activation, a list.
 
     Its weights, and thereby all later images, have their channels last in memory, which halves
     the time of a step on a CPU.
     """
-    layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, 3, padding=1, dtype=torch.float32)
-    return draw_weights(layer, activation, generator).to(memory_format=torch.channels_last)
+    layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, 3, padding=1)
+    layer = draw_weights(layer, activation, generator).to(memory_format=torch.channels_last)
+    return [layer, *make_activation(activation)]
 
 
 def draw_weights(layer, activation, generator):
@@ -627,8 +549,8 @@ def compute_pooled_sizes(image_shape, n_blocks):
     return sizes
 
 
-def call_factory(name, factory, n_in, n_out, generator):
-    """Return factory(n_in, n_out) after a check that it maps (n, n_in) to (n, n_out).
+def call_factory(name, factory, sizes, activation, generator):
+    """Return a network around factory(n_in, n_out), which must map (n, n_in) to (n, n_out).
 
     Its weights are drawn from torch's global generator, which is seeded from `generator` for
     this and restored afterwards.
@@ -638,9 +560,17 @@ def call_factory(name, factory, n_in, n_out, generator):
     name : {"encoder", "decoder"}
         For messages.
     factory : callable
-    n_in, n_out : int
+    sizes : (int, int)
+        n_in and n_out.
+    activation : str
+        That follows the network.
     generator : torch.Generator or None
         None for any seed.
+
+    Returns
+    -------
+    network : torch.nn.Sequential
+        A `Scale` by 1, the module, and the activation.
 
     Raises
     ------
@@ -649,27 +579,31 @@ def call_factory(name, factory, n_in, n_out, generator):
     ValueError
         If the module is not a new one, or if it does not return a float32 tensor (n, n_out).
     """
-    call = f"{name}={factory!r}, called with ({n_in}, {n_out}),"
+    call = f"{name}={factory!r}, called with {sizes},"
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    with seed_torch(generator), torch.no_grad():
+    with seed_torch(draw_torch_seed(generator)), torch.no_grad():
         try:
-            module = factory(n_in, n_out)
+            module = factory(*sizes)
             if isinstance(module, nn.Module):
                 claim_parts(call, module.float())
-                check_network(call, module, n_in, n_out)
+                check_network(call, module, *sizes)
         except Exception as error:
             error.add_note(f"The error came from {call} or from the network that it returned.")
             raise
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} must return a torch.nn.Module; got {module!r}.")
-    return module
+    return nn.Sequential(Scale(1.0), module, *make_activation(activation))
 
 
 def claim_parts(call, network):
     """Register the parts of a new network, or raise a ValueError if another network has one."""
     parts = {"the network itself": network}
     for name, module in network.named_modules():
-        if name and not is_stateless(module):
+        # networks may share an activation without parameters, unless it draws random numbers
+        is_activation = type(module).__module__ == "torch.nn.modules.activation"
+        has_tensors = any(True for _ in [*module.parameters(), *module.buffers()])
+        is_shared = is_activation and not has_tensors and not isinstance(module, nn.RReLU)
+        if name and not is_shared:
             parts[f"the module {name!r}"] = module
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     parts |= {f"the tensor {name!r}": tensor for name, tensor in tensors.items()}
@@ -685,13 +619,6 @@ def claim_parts(call, network):
     IN_USE.update((addresses[name], part) for name, part in parts.items())
 
 
-def is_stateless(module):
-    """Tell whether networks may share a module: an activation of torch without parameters."""
-    is_activation = type(module).__module__ == "torch.nn.modules.activation"
-    has_tensors = any(True for _ in [*module.parameters(), *module.buffers()])
-    return is_activation and not has_tensors and not isinstance(module, nn.RReLU)  # which draws
-
-
 def get_address(part):
     """Return a key that identifies a module, or the memory of a tensor."""
     has_memory = not isinstance(part, nn.Module) and not nn.parameter.is_lazy(part)
@@ -702,12 +629,14 @@ def get_address(part):
 
 def check_network(call, module, n_in, n_out):
     """Raise a ValueError if a module does not map (n, n_in) to (n, n_out); it stays unchanged."""
-    n_rows = 3 if n_out != 3 else 4  # differs from n_out, so that transposed outputs are found
-    rows = torch.randn(n_rows, n_in, dtype=torch.float32)
+    # another number of rows than n_out, so that transposed outputs are found
+    n_rows = 3 if n_out != 3 else 4
+    rows = torch.randn(n_rows, n_in)
     outputs = [module.eval()(rows.clone())]
+    # in training, batch normalisation counts these rows
     state = {name: value.clone() for name, value in module.state_dict().items()}
     outputs.append(module.train()(rows.clone()))
-    module.load_state_dict(state)  # batch normalisation has counted these rows
+    module.load_state_dict(state)
     for output in outputs:
         is_tensor = isinstance(output, torch.Tensor)
         got = f"{tuple(output.shape)} of {output.dtype}" if is_tensor else type(output).__name__
@@ -735,120 +664,105 @@ def measure_row_width(module, n_features, generator):
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
     hooks = [layer.register_forward_hook(note_size) for layer in layers]
     try:
-        with seed_torch(generator):
-            module.eval()(torch.zeros(n_rows, n_features, dtype=torch.float32))
+        with seed_torch(draw_torch_seed(generator)):
+            module.eval()(torch.zeros(n_rows, n_features))
     finally:
         for hook in hooks:
             hook.remove()
     return max(sizes)
 
 
-def make_coders(architecture, units, generator=None, start=None):
-    """Return the encoder and the decoder of an architecture.
+def make_coders(architecture, scale, generator=None):
+    """Return the encoder and the decoder of an architecture, whose linear path is zero.
 
     Parameters
     ----------
     architecture : Architecture
-    units : Units
+    scale : float
+        Of the units of X, which codes of a linear path have.
     generator : torch.Generator or None, default=None
         Draws the weights. Without it they are undefined, for state that is loaded.
-    start : LinearStart or None, default=None
-        Weights of the linear path. Without it they are zero.
     """
-    if architecture.linear_path is None:
-        encoder = architecture.make_encoder(architecture.code_activation, generator)
-        decoder = architecture.make_decoder(architecture.output_activation, generator)
-        if architecture.is_variational:
-            encoder.append(LimitSpread(architecture.n_components))
-            decoder = VariationalDecoder(Sampler(architecture.n_components), *decoder)
+    code = CODES[architecture.code](
+        architecture.n_components,
+        scale if architecture.has_linear_path else 1.0,
+        architecture.n_trained,
+        tells=architecture.decoder is None,
+        # squashed codes have a range, which a mix of them would leave
+        mixes=architecture.code_activation == "identity",
+    )
+    if architecture.has_linear_path:
+        encoder, decoder = make_residual_coders(architecture, code, generator)
     else:
-        encoder, decoder = make_residual_coders(architecture, units, generator)
-        if start is not None:
-            set_start(encoder, decoder, start)
-    if architecture.n_ordered is not None:
-        add_bottleneck(encoder, decoder, architecture)
+        f = architecture.make_encoder(architecture.code_activation, generator)
+        g = architecture.make_decoder(architecture.output_activation, generator)
+        encoder, decoder = Encoder(None, f, code.make_end()), Decoder(code, None, g)
+    decoder.n_targets = architecture.n_targets
     if architecture.multiplies_sparsely:
         use_sparse_products(encoder)
     return encoder, decoder
 
 
-def set_start(encoder, decoder, start):
-    """Set the linear path of an encoder and a decoder to a `LinearStart`."""
-    set_weights(encoder[0].linear, start.encoder, start.bias)
-    layer = decoder[1].linear
-    weight = torch.as_tensor(start.decoder)
-    set_weights(layer, F.pad(weight, (0, layer.in_features - weight.shape[1])), start.decoder_bias)
-    if start.noise is not None:
-        decoder.log_noise.fill_(math.log(start.noise))
-
-
-def add_bottleneck(encoder, decoder, architecture):
-    """Make the code of an encoder and a decoder ordered."""
-    n_components = architecture.n_ordered
-    bottleneck = Bottleneck(n_components, tells=architecture.decoder is None)
-    if architecture.linear_path is None:
-        decoder.insert(0, bottleneck)
-    else:
-        decoder[0] = nn.Sequential(decoder[0], bottleneck)
-    if architecture.code_activation == "identity":  # others have a range, which a mix would leave
-        encoder.append(Mix(n_components))
-    if architecture.n_components < n_components:
-        encoder.append(KeepFirst(architecture.n_components))
-
-
-def make_residual_coders(architecture, units, generator):
+def make_residual_coders(architecture, code, generator):
     """Return an encoder and a decoder with a linear path each, both of which return zeros."""
-    path = architecture.linear_path
-    n_outputs, n_components = architecture.n_outputs, architecture.code_width
+    n_trained, n_outputs = architecture.n_trained, architecture.n_outputs
+    n_decoded_to = n_outputs + architecture.n_targets
+    n_encoded, n_decoded = architecture.encoder_width, architecture.decoder_width
     f = architecture.make_encoder("identity", generator)
     g = architecture.make_decoder("identity", generator)
     if architecture.encoder is None:
         zero_last_layer(f)
     else:
-        f.append(Gain(architecture.encoder_width))
+        f[0].factor, f[1] = CUSTOM_FACTOR, Change(f[1])
     # weights are drawn for inputs of unit variance, as u has; z / scale has that of code_rms²
     if architecture.decoder is None:
         zero_last_layer(g)
         with torch.no_grad():
-            # what a decoder of an ordered code is told beside the numbers has no weight at first
-            g[0].weight[:, n_components:] = 0
-            g[0].weight.mul_(math.sqrt(architecture.decoder_width / n_components) / path.code_rms)
+            # what the decoder is told beside the components has no weight at first
+            g[0].weight[:, n_trained:] = 0
+            g[0].weight.mul_(math.sqrt(n_decoded / n_trained) / architecture.code_rms)
     else:
-        g[0].factor = 1 / path.code_rms
-        g.append(Gain(n_outputs))
-    kind = PreciseLinear if architecture.is_variational else nn.Linear
-    sizes = architecture.n_features, architecture.encoder_width
-    encoding = make_zero_linear(*sizes, path.has_bias, kind)
-    sizes = architecture.decoder_width, n_outputs
-    decoding = make_zero_linear(*sizes, path.has_decoder_bias, kind)
-    decoder = Residual(decoding, g)
-    if architecture.solved_sizes:
-        n_inputs = g[-1].in_features + architecture.decoder_width
-        solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_outputs)
-        decoder = SizedResidual(decoding, g, solved)
-    encoder = Residual(encoding, f)
-    if architecture.is_variational:  # codes are in units of their prior
-        sampler = Sampler(n_components)
-        return nn.Sequential(encoder, LimitSpread(n_components)), VariationalDecoder(
-            sampler, decoder
-        )
-    return (
-        nn.Sequential(encoder, ScaleCodes(units)),
-        nn.Sequential(UnscaleCodes(units), decoder),
-    )
+        g[0].factor, g[1] = CUSTOM_FACTOR / architecture.code_rms, Change(g[1])
+    # float32 is too coarse for the density of rows that nearly lie in a plane
+    kind = PreciseLinear if architecture.code == "gaussian" else nn.Linear
+    paths, extrapolations = [], []
+    for n_in, n_out, has_bias, fades in (
+        (architecture.n_features, n_encoded, architecture.has_bias, False),
+        (n_decoded, n_decoded_to, architecture.has_decoder_bias, True),
+    ):
+        path, start = (make_zero_linear(n_in, n_out, has_bias, kind) for _ in range(2))
+        paths.append(path)
+        extrapolations.append(LinearExtrapolation(start, n_in, fades, architecture.has_box))
+    encoder = Encoder(paths[0], f, code.make_end(), extrapolations[0])
+    if not architecture.solved_sizes:
+        return encoder, Decoder(code, paths[1], g, extrapolations[1])
+    n_inputs = g.last.in_features + n_decoded
+    solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_decoded_to)
+    return encoder, SizedDecoder(code, paths[1], g, extrapolations[1], solved)
+
+
+def set_start(encoder, decoder, start):
+    """Set the linear path of an encoder and a decoder, and the noise, to a `LinearStart`."""
+    weight = torch.as_tensor(start.decoder)  # (n_outputs, n_components)
+    weight = F.pad(weight, (0, decoder.linear.in_features - weight.shape[1]))
+    for layer in (encoder.linear, encoder.extrapolation.start):
+        set_weights(layer, start.encoder, start.bias)
+    for layer in (decoder.linear, decoder.extrapolation.start):
+        set_weights(layer, weight, start.decoder_bias)
+    if start.noise is not None:
+        decoder.code.log_noise.fill_(math.log(start.noise))
 
 
 def zero_last_layer(network):
     """Set the weights of a network's last layer to zero."""
-    *_, last = (layer for layer in network if hasattr(layer, "weight"))
+    *_, last = (layer for layer in network if isinstance(layer, nn.Linear | nn.Conv2d))
     nn.init.zeros_(last.weight)
 
 
-def use_sparse_products(network):
+def use_sparse_products(encoder):
     """Replace the linear layers that see an encoder's input by layers with sparse products."""
-    layers = list(network.named_children())
-    for name, layer in layers if isinstance(network, Residual) else layers[:1]:
-        if isinstance(layer, nn.Linear):
-            setattr(network, name, RowLinear(layer))
-        elif isinstance(layer, nn.Sequential | Residual):
-            use_sparse_products(layer)
+    if isinstance(encoder.linear, nn.Linear):
+        encoder.linear = RowLinear(encoder.linear)
+    name, first = next(encoder.correction.named_children())
+    if isinstance(first, nn.Linear):
+        setattr(encoder.correction, name, RowLinear(first))

@@ -1,8 +1,9 @@
 """All choices of a fit, made once from the parameters and the shape of X, or the error."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from inspect import signature
 from numbers import Integral, Real
 from types import SimpleNamespace
@@ -11,80 +12,60 @@ import numpy as np
 import torch
 
 from ._callbacks import MissingObject, check_callbacks, check_importable, list_callbacks
+from ._codes import CODES, list_solved_sizes
 from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
-from ._evidence import HELD_OUT
 from ._images import check_image_shape
 from ._losses import LOSSES
-from ._missing import MAX_DENSE, MAX_DENSE_UNTRAINED, MAX_ROWS, MAX_ROWS_UNTRAINED
-from ._networks import (
-    ACTIVATIONS,
-    OUTPUT_RANGES,
-    Architecture,
-    compute_pooled_sizes,
-    list_powers,
-)
-from ._training import LINEAR_PATH_WITHOUT_DECAY, OPTIMIZERS, SCHEDULES
-from ._units import Units
-from .corruption import _check_corruption
+from ._networks import ACTIVATIONS, OUTPUT_RANGES, Architecture, compute_pooled_sizes
 
-HIDDEN_RATE = 0.1  # of the entries, to train an imputer where none is missing
+HELD_OUT = 0.1  # of the rows, where there are no folds
 
 MAX_FEATURES_FOR_FOLDS = 1_000  # several networks of more would take too long
-
-# From this code size on, a second hidden layer still lowers the reconstruction error, but
-# classifiers are less accurate on its codes.
-ONE_LAYER_FROM = 8
 
 # At the linear start the encoder's gradient is a rounding error. Adam divides gradients by their
 # size, and would make steps of full length of these errors, unless eps is larger. Gradients of a
 # mean over the features are inversely proportional to their number.
 SMALL_GRADIENT = 1e-3
 
-# Of an ordered code, whose sizes leave little of the noise of small batches and of overfitting.
-ORDERED_WIDTH = 256  # at least
-ORDERED_SHARE_OF_STEPS = 0.75
-ORDERED_MIN_BATCH = 256
-ORDERED_DECAY = 0.1
+SCHEDULES = ("one_cycle", "cosine", "constant")
 
-# Of the last layers of an ordered code: the rows for which each size has one, and all weights.
-MAX_SOLVED_ROWS = 100_000
-MAX_SOLVED_WEIGHTS = 2**24
+# name: (class, options)
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
+}
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
+AUTO, COUNT = StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")
+POSITIVE, NOT_NEGATIVE = (Interval(Real, 0, None, closed=side) for side in ("neither", "left"))
+
 # What scikit-learn checks of each parameter before anything else.
 CONSTRAINTS = {
-    "n_components": [
-        Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, 1, closed="neither"),
-        None,
-    ],
-    "hidden_layer_sizes": [
-        StrOptions({"auto"}),
-        "array-like",
-        Interval(Integral, 1, None, closed="left"),
-    ],
+    "n_components": [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None],
+    "hidden_layer_sizes": [AUTO, "array-like", COUNT],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "code_activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-    "conv_filters": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "conv_filters": ["array-like", COUNT],
     "image_shape": ["array-like", None],
     "encoder": [callable, None],
     "decoder": [callable, None],
     "init": [StrOptions({"auto", "linear", "random"})],
     "loss": [StrOptions(set(LOSSES))],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-    "linear_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "linear_weight": [AUTO, NOT_NEGATIVE],
+    "learning_rate": [POSITIVE],
     "schedule": [StrOptions(set(SCHEDULES))],
-    "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+    "weight_decay": [AUTO, NOT_NEGATIVE],
+    "batch_size": [AUTO, COUNT],
+    "max_epochs": [AUTO, Interval(Integral, 0, None, closed="left")],
     "ordered": ["boolean"],
     "early_stopping": ["boolean"],
-    "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "tol": [Interval(Real, 0, None, closed="left")],
+    "validation_fraction": [AUTO, Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [COUNT],
+    "tol": [NOT_NEGATIVE],
     "clip": ["boolean"],
     "warm_start": ["boolean"],
     "device": [str, torch.device],
@@ -95,108 +76,43 @@ CONSTRAINTS = {
     "net_params": [dict, None],
 }
 
-# The parameter of the estimator to use instead of a key of net_params.
-OWN_NET_PARAMS = {
+# What other libraries call options.
+ALIASES = {
+    "mse": "squared_error",
+    "mean_squared_error": "squared_error",
+    "mae": "absolute_error",
+    "l1": "absolute_error",
+    "l2": "squared_error",
+    "bce": "binary_cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+    "log_loss": "binary_cross_entropy",
+    "sigmoid": "logistic",
+    "swish": "silu",
+    "linear": "identity",
+    "none": "identity",
+    "onecycle": "one_cycle",
+}
+
+# What parameters of skorch's NeuralNet are called here, where the name differs.
+OWN_NAMES = {
     "module": "encoder",
     "criterion": "loss",
-    "optimizer": "optimizer",
+    "lr": "learning_rate",
     "optimizer__lr": "learning_rate",
     "optimizer__weight_decay": "weight_decay",
-    "lr": "learning_rate",
-    "schedule": "schedule",
-    "max_epochs": "max_epochs",
-    "batch_size": "batch_size",
+    "iterator_train": "batch_size",
+    "iterator_valid": "batch_size",
     "train_split": "validation_fraction",
-    "n_iter_no_change": "n_iter_no_change",
-    "tol": "tol",
-    "keep_start": "init",
-    "precision": "precision",
-    "warm_start": "warm_start",
-    "device": "device",
-    "verbose": "verbose",
 }
 
-# Why other parameters of skorch's NeuralNet are refused, and what to do instead.
-UNUSED_NET_PARAMS = {
-    "dataset": "it would have no effect, because the rows of X are read otherwise",
-    "iterator_train": "it would have no effect, because batches are cut otherwise; use batch_size",
-    "iterator_valid": "it would have no effect, because batches are cut otherwise; use batch_size",
-    "predict_nonlinearity": "it would have no effect; transform what reconstruct returns",
-    "use_caching": "it would have no effect; set it for a callback, as in EpochScoring",
-    "torch_load_kwargs": "it would have no effect; save and load the estimator",
-    "compile": "it is not supported, because compiled networks cannot be copied; compile encoder_ "
-    "and decoder_ after fit",
-}
 
-# Parameters that are copied into the plan unchanged.
-UNCHANGED = (
-    *("ordered", "activation", "encoder", "decoder", "code_activation"),
-    *("loss", "clip", "optimizer", "learning_rate", "schedule", "precision"),
-    *("early_stopping", "n_iter_no_change", "tol"),
-    *("data_parallel", "verbose", "net_params"),
-)
-
-# Choices that must stay when a network is trained further.
-NETWORK_CHOICES = (
-    "is_paired",
-    "n_outputs",
-    "n_components",
-    "ordered",
-    "hidden_layer_sizes",
-    "activation",
-    "conv_filters",
-    "image_shape",
-    "encoder",
-    "decoder",
-    "code_activation",
-    "output_activation",
-    "has_linear_path",
-    "has_logits",
-)
-# What users know these choices by, in messages.
-PARAMETERS = {
-    "has_linear_path": "init",
-    "has_logits": "loss",
-    "is_paired": "kind of rows: pairs stay pairs, and others have no X_clean",
+# What users know the fields of an architecture by, where the name differs.
+KNOWN_AS = {
     "n_outputs": "number of columns of X_clean",
+    "n_targets": "number of targets",
+    "code": "ordered",
+    "has_linear_path": "init",
 }
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What "auto" means for an estimator.
-
-    Attributes
-    ----------
-    max_rows : float
-        Of the tables that these values are for.
-    max_steps : int
-        Of the optimizer, with automatic batch size and epochs.
-    hidden_layer_sizes : tuple of (float, tuple of int)
-        Widths for codes smaller than a limit, by ascending limits.
-    linear_weight : float
-    cross_fits : bool
-        Whether a share held out would prove too little.
-    """
-
-    max_rows: float
-    max_steps: int
-    hidden_layer_sizes: tuple
-    linear_weight: float = 0.0
-    cross_fits: bool = False
-
-    def adapt_to_order(self):
-        """Return the defaults for an ordered code: one network does the work of many.
-
-        Its first layer is wide for any size, and its second as wide. Large tables need fewer
-        steps, each of which decodes every row several times.
-        """
-        (_, (width, *_)), *_ = self.hidden_layer_sizes
-        width = max(width, ORDERED_WIDTH)
-        n_steps = self.max_steps if self.cross_fits else ORDERED_SHARE_OF_STEPS * self.max_steps
-        return replace(
-            self, max_steps=int(n_steps), hidden_layer_sizes=((math.inf, (width, width)),)
-        )
 
 
 @dataclass(frozen=True)
@@ -205,149 +121,113 @@ class Plan:
 
     Attributes
     ----------
-    n_samples, n_features : int
-    n_outputs : int
-        Columns of what the decoder returns: those of X, or of the clean rows of pairs.
-    is_paired : bool
-        Whether rows are pairs of a damaged and a clean one.
-    n_components : int or float
-        A float is a share of the variance, for which the start finds the number.
-    hidden_layer_sizes : tuple of (float, tuple of int)
-        As in `Defaults`; a single pair where the user has set the widths.
+    architecture : Architecture
+        Of the networks. Its number of components may be a share of the variance; what else only
+        the start finds has its defaults.
+    n_samples : int
     has_automatic_widths : bool
-    has_linear_path : bool
-    has_correction : bool
-        Whether the start has the correction in closed form.
+        Whether the widths of the hidden layers are not those of the user.
+    corrects_start : bool
+        Whether the start is proposed with the decoder's last layer in closed form, too.
     solves_last_layer : bool
-        Whether the decoder's last layer can be solved in closed form, at the start and after
-        training.
-    has_logits : bool
-        Whether the decoder returns logits of X.
+        Whether this layer is solved again after training.
+    solves_sizes : bool
+        Whether each size of an ordered code may have such a layer.
+    keeps_start : bool
+        Whether training may end with the weights from before the first epoch.
+    is_first : bool
+        Whether the networks are new.
+    is_chunk : bool
+        Whether the rows are a chunk of more.
     standardizes : bool
         Whether the networks see X centred and scaled, or X itself. A squashing output has
         a fixed range, so its network works in units of X.
-    optimizer : str or subclass of torch.optim.Optimizer
     optimizer_options : dict
         Beside the learning rate.
-    max_epochs, batch_size : int
-    validation_fraction : float or None
-        None for cross-fitting.
-    device : str
-    corruption : tuple (corruption, level, range) or None
+    cross_fits : bool
+        Whether folds judge, where there are enough groups for them.
     beta : float or None
         Weight of the divergence of a variational autoencoder; None for other autoencoders.
-    missing_rate : float
-        Share of the entries of X that are missing.
-    scores_hidden : bool
-        Whether the loss counts only entries that were hidden from the network.
     and the parameters of the estimators of the same names
     """
 
+    architecture: Architecture
     n_samples: int
-    n_features: int
-    n_outputs: int
-    is_paired: bool
-    n_components: int | float
-    ordered: bool
-    hidden_layer_sizes: tuple
     has_automatic_widths: bool
-    activation: str
-    conv_filters: tuple
-    image_shape: tuple | None
-    encoder: Callable | None
-    decoder: Callable | None
-    code_activation: str
-    output_activation: str
-    has_linear_path: bool
-    has_correction: bool
+    corrects_start: bool
     solves_last_layer: bool
-    has_logits: bool
+    solves_sizes: bool
+    keeps_start: bool
+    is_first: bool
+    is_chunk: bool
     standardizes: bool
     loss: str
     clip: bool
+    beta: float | None
     optimizer: str | type
     optimizer_options: dict
     learning_rate: float
     linear_weight: float
+    masking_rate: float
     schedule: str
     batch_size: int
     max_epochs: int
     early_stopping: bool
-    validation_fraction: float | None
+    validation_fraction: float
+    cross_fits: bool
     n_iter_no_change: int
     tol: float
     precision: str
     device: str
-    data_parallel: bool
     verbose: int
     net_params: dict | None
-    corruption: tuple | None
-    beta: float | None = None
-    missing_rate: float = 0.0
-    scores_hidden: bool = False
 
-    def make_architecture(self, n_components, linear_path, multiplies_sparsely, n_fill_factors=0):
-        """Return the architecture for a code size that is known by now.
+    @property
+    def has_logits(self):
+        """Whether the decoder returns logits of X."""
+        return self.loss == "binary_cross_entropy"
+
+    @property
+    def optimizer_class(self):
+        """The class of the optimizer."""
+        return find_optimizer(self.optimizer)[0]
+
+    @property
+    def way_out(self):
+        """What to do, as an error says it, where a model cannot be trained further."""
+        if self.is_chunk:
+            return "For a new model train a clone of the estimator."
+        return "For a new model fit with warm_start=False."
+
+    @property
+    def has_large_folds(self):
+        """Whether one large fold may judge in place of several."""
+        return CODES[self.architecture.code].is_ordered
+
+    @property
+    def cuts_code(self):
+        """Whether the code is cut to a share of the variance after training."""
+        return self.is_first and self.has_large_folds and self.architecture.n_components < 1
+
+    def list_solved_sizes(self, architecture):
+        """Return the sizes of an ordered code for which a last layer of the decoder is solved.
 
         Parameters
         ----------
-        n_components : int
-        linear_path : LinearPath or None
-        multiplies_sparsely : bool
-        n_fill_factors : int, default=0
+        architecture : Architecture
+            With the number of components that the start has found.
         """
-        widths = next(w for limit, w in self.hidden_layer_sizes if n_components < limit)
-        return Architecture(
-            n_features=self.n_features,
-            n_outputs=self.n_outputs,
-            n_components=n_components,
-            n_ordered=n_components if self.ordered else None,
-            hidden_layer_sizes=list(widths),
-            activation=self.activation,
-            conv_filters=list(self.conv_filters),
-            image_shape=self.image_shape,
-            encoder=self.encoder,
-            decoder=self.decoder,
-            code_activation=self.code_activation,
-            output_activation=self.output_activation,
-            linear_path=linear_path,
-            multiplies_sparsely=multiplies_sparsely,
-            solved_sizes=self.list_solved_sizes(n_components, max(widths, default=0)),
-            is_variational=self.beta is not None,
-            n_fill_factors=n_fill_factors,
-        )
-
-    def list_solved_sizes(self, n_components, n_hidden):
-        """Return the sizes of an ordered code for which a last layer of the decoder is solved."""
-        is_judged = self.early_stopping or self.max_epochs == 0
-        if not (self.ordered and self.solves_last_layer and is_judged):
+        if not self.solves_sizes:
             return []
-        sizes = list_powers(n_components)
-        if n_components * self.n_samples <= MAX_SOLVED_ROWS:
-            sizes = [*range(1, n_components + 1)]
-        return sizes if len(sizes) * n_hidden * self.n_outputs <= MAX_SOLVED_WEIGHTS else []
+        n_weights = max(architecture.widths, default=0) * architecture.n_outputs
+        n_components = architecture.n_components
+        return list_solved_sizes(architecture.code, n_components, self.n_samples, n_weights)
 
-    def note_missing(self, moments):
-        """Return this plan with the share of missing entries of rows of some `Moments`."""
-        if isinstance(moments.n_rows, int):
-            return replace(self, missing_rate=HIDDEN_RATE) if self.scores_hidden else self
-        share = float(moments.n_rows.mean()) / self.n_samples
-        return replace(self, missing_rate=1 - share)
-
-    def choose_fill_limits(self):
-        """Return how many rows and features the covariance that fills holes may have."""
-        if not self.scores_hidden or self.max_epochs or self.n_features <= MAX_DENSE:
-            return MAX_ROWS, MAX_DENSE
-        return MAX_ROWS_UNTRAINED, MAX_DENSE_UNTRAINED
-
-    def make_units(self, moments, dtype):
-        """Return the units for rows of some `Moments`, read in a dtype of torch."""
-        options = {"standardizes": self.standardizes, "has_logits": self.has_logits}
-        return Units.from_moments(moments, dtype, **options)
-
-    def check_range(self, low, high):
-        """Raise a ValueError if the network cannot return X, with values from low to high."""
-        activation = "logistic" if self.has_logits else self.output_activation
+    def check_range(self, moments):
+        """Raise a ValueError if the network cannot return rows with some `Moments`."""
+        low, high = float(moments.low.min()), float(moments.high.max())
+        output_activation = self.architecture.output_activation
+        activation = "logistic" if self.has_logits else output_activation
         least, most = OUTPUT_RANGES.get(activation, (-math.inf, math.inf))
         # scaled numbers may be beyond a bound by rounding, as MinMaxScaler's are
         if low >= least - ROUNDING and high <= most + ROUNDING:
@@ -358,7 +238,7 @@ class Plan:
                 f"{high!r}. Scale X, e.g. with MinMaxScaler, or use another loss."
             )
         raise ValueError(
-            f"output_activation={self.output_activation!r} returns values from {least} to "
+            f"output_activation={output_activation!r} returns values from {least} to "
             f"{most}, but X has values from {low!r} to {high!r}. Scale X, e.g. with "
             "MinMaxScaler, or use output_activation='identity'."
         )
@@ -380,113 +260,232 @@ class Plan:
         return plan
 
     def continue_from(self, earlier, linear_weight):
-        """Return this plan for a start at the earlier network.
+        """Return this plan for networks that have been trained by an earlier one.
 
         The earlier weight of the linear path stays if the new one is "auto".
 
         Raises
         ------
         ValueError
-            If this plan cannot train the network of the earlier one further.
+            If this plan cannot train these networks further.
         """
-        self.check_continues(earlier)
+        # a truncated code has layers for the components that were cut off, too
+        before = earlier.architecture
+        now = replace(self.architecture, n_trained=before.n_trained)
+        if self.has_automatic_widths and earlier.has_automatic_widths:
+            # they depend on the number of rows; those of the earlier fit stay
+            now = replace(now, hidden_layer_sizes=before.hidden_layer_sizes)
+        names = [field.name for field in fields(now)]
+        changed = [name for name in names if getattr(now, name) != getattr(before, name)]
+        if self.has_logits != earlier.has_logits:
+            changed.append("loss")
+        if changed:
+            raise ValueError(
+                "The network of the last fit cannot be trained further with another "
+                f"{KNOWN_AS.get(changed[0], changed[0])}. Set it back. {self.way_out}"
+            )
         weight = earlier.linear_weight if linear_weight == "auto" else self.linear_weight
-        return replace(self, linear_weight=weight, has_correction=False)
+        return replace(self, linear_weight=weight, corrects_start=False, keeps_start=True)
 
-    def keep_net(self, earlier):
-        """Return this plan with the choices of an earlier one that its net keeps."""
-        names = ("optimizer", "optimizer_options", "batch_size", "verbose", "net_params")
-        return replace(self, **{name: getattr(earlier, name) for name in names})
+    def take_chunk(self, earlier):
+        """Return this plan for one epoch on a chunk of rows, which none judge.
 
-    def check_continues(self, earlier):
-        """Raise a ValueError if this plan cannot train the network of an earlier one further."""
-        # automatic widths depend on the number of rows; those of the earlier fit stay
-        are_automatic = self.has_automatic_widths and earlier.has_automatic_widths
-        for name in NETWORK_CHOICES:
-            if name == "hidden_layer_sizes" and are_automatic:
-                continue
-            if getattr(self, name) != getattr(earlier, name):
-                raise ValueError(
-                    "The network of the last fit cannot be trained further with another "
-                    f"{PARAMETERS.get(name, name)}. Set it back, or fit with warm_start=False."
-                )
+        It keeps the optimizer, the batch size and the net_params of an earlier chunk, if there is
+        one. The peak of a schedule is too high a learning rate for the end of training.
+        """
+        is_constant = self.schedule == "constant"
+        # the optimizer goes on from its moments, which belong to its options
+        kept = self if earlier is None else earlier
+        return replace(
+            self,
+            corrects_start=False,
+            solves_last_layer=False,
+            keeps_start=False,
+            early_stopping=False,
+            max_epochs=1,
+            learning_rate=self.learning_rate / (1 if is_constant else 10),
+            schedule="constant",
+            optimizer=kept.optimizer,
+            optimizer_options=kept.optimizer_options,
+            batch_size=kept.batch_size,
+            verbose=kept.verbose,
+            net_params=kept.net_params,
+        )
 
 
-def make_plan(
-    estimator_name, params, defaults, n_samples, n_features, is_chunk=False, n_outputs=None
-):
+def make_plan(estimator, table, earlier=None, is_chunk=False):
     """Return the plan of a fit.
 
     Parameters
     ----------
-    estimator_name : str
-        For messages.
-    params : dict
-        Parameters of the estimator, already checked against their constraints.
-    defaults : tuple of Defaults
-        By ascending `max_rows`.
-    n_samples, n_features : int
+    estimator : BaseAutoencoder
+        Its parameters are already checked against their constraints.
+    table : Table
+    earlier : Plan, default=None
+        That of the fit that is continued; None for a new model.
     is_chunk : bool, default=False
         Whether the rows are a chunk of more.
-    n_outputs : int, default=None
-        Columns of the clean rows of pairs; None if rows are no pairs.
 
     Raises
     ------
     InvalidParameterError
         If a parameter is outside its range.
     ValueError
-        If parameters contradict each other, the shape of X or this machine.
+        If parameters contradict each other, the values of X or this machine.
     """
-    p = SimpleNamespace(**params)
-    is_paired, n_outputs = n_outputs is not None, n_outputs or n_features
-    check_objects(p, estimator_name)
-    conv_filters = resolve_widths(p.conv_filters, "conv_filters", estimator_name)
-    has_logits = p.loss == "binary_cross_entropy"
-    output_activation = resolve_output_activation(p)
-    has_linear_path = resolve_linear_path(p, output_activation)
-    defaults = choose_defaults(p, defaults, n_samples, n_features, has_linear_path and not is_chunk)
-    batch_size = resolve_batch_size(p, n_samples, defaults.max_steps)
-    return Plan(
-        **{name: params[name] for name in UNCHANGED},
-        n_samples=n_samples,
-        n_features=n_features,
-        n_outputs=n_outputs,
-        is_paired=is_paired,
-        n_components=min(32, n_features) if p.n_components is None else p.n_components,
-        hidden_layer_sizes=resolve_hidden_layers(p, defaults, estimator_name),
-        has_automatic_widths=isinstance(p.hidden_layer_sizes, str),
-        conv_filters=conv_filters,
-        image_shape=resolve_image_shape(p, len(conv_filters), n_features, n_outputs),
-        output_activation=output_activation,
-        has_linear_path=has_linear_path,
-        has_correction=has_linear_path and resolve_correction(p, defaults, is_paired),
-        solves_last_layer=has_linear_path and can_solve_last_layer(p),
-        has_logits=has_logits,
-        standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
-        optimizer_options=resolve_options(p, n_samples, n_outputs, has_linear_path, estimator_name),
-        linear_weight=resolve_linear_weight(p, defaults, has_linear_path),
-        batch_size=batch_size,
-        max_epochs=resolve_epochs(p, n_samples, n_features, batch_size, defaults.max_steps),
-        validation_fraction=resolve_validation_fraction(p, defaults, n_samples),
-        device=choose_device(p, estimator_name),
-        corruption=resolve_corruption(p, is_paired),
-        beta=getattr(p, "beta", None),
-        scores_hidden=getattr(p, "scores_hidden", False),
-    )
-
-
-def check_objects(p, estimator_name):
-    """Refuse objects that are missing, and those that are not what they should be."""
+    name, p = estimator._public_name, SimpleNamespace(**estimator._get_settings())
+    (n_samples, n_features), code = table.rows.shape, CODES[p.code]
+    n_outputs = table.targets.shape[1]
     check_importable(vars(p))
-    check_factories(p, estimator_name)
-    check_net_params(p, estimator_name)
+    check_net_params(p, name)
+    has_logits, output_activation = p.loss == "binary_cross_entropy", p.output_activation
+    if has_logits:
+        if output_activation not in ("identity", "logistic"):
+            raise ValueError(
+                "loss='binary_cross_entropy' takes the decoder's output for a logit and applies "
+                f"the logistic function itself; got output_activation={output_activation!r}. "
+                "Use 'identity' or 'logistic'."
+            )
+        output_activation = "identity"
+    has_linear_path = resolve_linear_path(p, output_activation)
+    # defaults for few rows are for networks with a linear path, whose start training must beat
+    *small, defaults = estimator._list_defaults(table)
+    if has_linear_path and not is_chunk and n_features <= MAX_FEATURES_FOR_FOLDS:
+        fitting = [values for values in small if n_samples <= values.max_rows]
+        defaults = fitting[0] if fitting else defaults
+    defaults = code.adapt_defaults(defaults)
+    if table.n_targets and (has_logits or not has_linear_path):
+        raise ValueError(
+            "target_weight needs the linear path and a loss in units of X; got "
+            f"init={p.init!r}, loss={p.loss!r}, code_activation={p.code_activation!r} and "
+            f"output_activation={p.output_activation!r}. Leave these at their defaults, or set "
+            "target_weight=0."
+        )
+    shape = n_features, n_outputs, table.n_targets
+    kind = has_linear_path, output_activation
+    architecture = make_architecture(p, defaults, shape, kind, name)
+    batch_size, max_epochs = p.batch_size, p.max_epochs
+    if batch_size == "auto":
+        fewest = max(code.min_batch_size, math.ceil(n_samples / defaults.max_steps))
+        batch_size = max(fewest, min(n_samples // 100, 400))
+    if max_epochs == "auto":
+        n_batches = math.ceil(n_samples / batch_size)
+        max_epochs = int(np.clip(defaults.max_steps // n_batches, 1, 200))
+    # the last layer of the decoder has a closed form if it is linear and errors are squared ones
+    solves = has_linear_path and p.init == "auto" and not has_logits
+    solves = solves and p.decoder is None and np.size(p.conv_filters) == 0
+    solves = solves and np.size(p.hidden_layer_sizes) > 0
+    # with many rows, features that are learnt are better than random ones
+    may_correct = p.early_stopping and (defaults.cross_fits or defaults.always_corrects)
+    linear_weight = defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
+    plan = Plan(
+        architecture=architecture,
+        n_samples=n_samples,
+        has_automatic_widths=isinstance(p.hidden_layer_sizes, str),
+        corrects_start=solves and (p.max_epochs == 0 or may_correct),
+        solves_last_layer=solves,
+        solves_sizes=solves and (p.early_stopping or p.max_epochs == 0),
+        keeps_start=has_linear_path,
+        is_first=earlier is None,
+        is_chunk=is_chunk,
+        standardizes=has_linear_path or (p.output_activation == "identity" and not has_logits),
+        loss=p.loss,
+        clip=p.clip,
+        beta=p.beta,
+        optimizer=p.optimizer,
+        optimizer_options=resolve_options(p, n_samples, architecture, code.decay, name),
+        learning_rate=p.learning_rate,
+        linear_weight=linear_weight if has_linear_path else 0.0,
+        masking_rate=defaults.masking_rate if has_linear_path and architecture.stacks else 0.0,
+        schedule=p.schedule,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        early_stopping=p.early_stopping,
+        validation_fraction=resolve_validation_fraction(p, n_samples),
+        cross_fits=defaults.cross_fits and can_cross_fit(p, code),
+        n_iter_no_change=p.n_iter_no_change,
+        tol=p.tol,
+        precision=p.precision,
+        device=str(table.rows.device),
+        verbose=p.verbose,
+        net_params=p.net_params,
+    )
+    if p.precision == "bfloat16" and not computes_in_bfloat16(table.rows.device):
+        raise ValueError(
+            f"precision='bfloat16' cannot be used on device={plan.device!r}, which does not "
+            "compute in it. Use 'float32'."
+        )
+    plan.check_range(table.target_moments)
+    if table.held_out is not None:
+        check_held_out(plan, table)
+    if earlier is not None:
+        plan = plan.continue_from(earlier, p.linear_weight)
+    return plan.take_chunk(earlier) if is_chunk else plan
 
 
-def check_factories(p, estimator_name):
-    """Refuse modules where their factories are expected."""
-    for name in ("encoder", "decoder"):
-        factory = getattr(p, name)
+@contextmanager
+def suggest_options(params, constraints):
+    """At an InvalidParameterError of the block, note the option that the user may have meant.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters of an estimator.
+    constraints : dict
+        Its `_parameter_constraints`.
+    """
+    try:
+        yield
+    except InvalidParameterError as error:
+        for name, value in params.items():
+            named = [c for c in constraints.get(name, ()) if isinstance(c, StrOptions)]
+            options = set().union(*(constraint.options for constraint in named))
+            if isinstance(value, str) and options and value not in options:
+                known = {option: option for option in options}
+                known |= {alias: option for alias, option in ALIASES.items() if option in options}
+                for found in get_close_matches(value.lower(), known, 1):
+                    error.add_note(f"Did you mean {name}={known[found]!r}?")
+        raise
+
+
+class OptionsMixin:
+    """Of an estimator: an error of a parameter names the option that the user may have meant."""
+
+    def _validate_params(self):
+        with suggest_options(self.get_params(deep=False), self._parameter_constraints):
+            super()._validate_params()
+
+
+def check_held_out(plan, table):
+    """Raise a ValueError if the rows that the user holds out are not like those of X."""
+    what = "X_val must have rows like those of X. "
+    moments = table.ranks.agree_on(table.held_out.compute_moments)
+    if moments.observed_share == 0:
+        raise ValueError(f"{what}It has no value at all.")
+    if moments.observed_share < 1 and table.moments.observed_share == 1:
+        raise ValueError(f"{what}It has missing values, and X has none.")
+    try:
+        plan.check_range(moments)
+    except ValueError as error:
+        raise ValueError(f"{what}{error}") from error
+
+
+def make_architecture(p, defaults, shape, kind, estimator_name):
+    """Return the `Architecture` that parameters ask for, or raise an error.
+
+    Parameters
+    ----------
+    p : SimpleNamespace
+        Parameters of the estimator.
+    defaults : Defaults
+    shape : (int, int, int)
+        Columns of rows, of what they should become, and of targets beside that.
+    kind : (bool, str)
+        Whether there is a linear path, and the activation of the output.
+    estimator_name : str
+    """
+    (n_features, n_outputs, n_targets), (has_linear_path, output_activation) = shape, kind
+    for name, factory in (("encoder", p.encoder), ("decoder", p.decoder)):
         if isinstance(factory, torch.nn.Module):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {estimator_name} must be a factory, a "
@@ -494,31 +493,40 @@ def check_factories(p, estimator_name):
                 f"weights all copies of the estimator would share. Pass its class, a function "
                 f"or functools.partial. Got {factory!r} instead."
             )
+    widths, image_shape = defaults.hidden_layer_sizes, p.image_shape
+    if not isinstance(p.hidden_layer_sizes, str):  # "auto"
+        own = check_widths(p.hidden_layer_sizes, "hidden_layer_sizes", estimator_name)
+        widths = ((math.inf, own),)
+    conv_filters = check_widths(p.conv_filters, "conv_filters", estimator_name)
+    if image_shape is not None:
+        image_shape = check_image_shape(image_shape, n_features)
+        compute_pooled_sizes(image_shape, len(conv_filters))
+    elif conv_filters and None in (p.encoder, p.decoder):
+        raise ValueError(
+            f"conv_filters={p.conv_filters!r} needs image_shape=(channels, height, "
+            f"width) with channels · height · width = {n_features}, the number of features."
+        )
+    n_components = min(32, n_features) if p.n_components is None else p.n_components
+    return Architecture(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        n_targets=n_targets,
+        n_components=n_components,
+        n_trained=n_components,
+        code=p.code,
+        hidden_layer_sizes=widths,
+        activation=p.activation,
+        conv_filters=conv_filters,
+        image_shape=image_shape,
+        encoder=p.encoder,
+        decoder=p.decoder,
+        code_activation=p.code_activation,
+        output_activation=output_activation,
+        has_linear_path=has_linear_path,
+    )
 
 
-def check_net_params(p, estimator_name):
-    """Refuse keys of net_params that would have no effect, or that a parameter stands for."""
-    for key in p.net_params or {}:
-        if not isinstance(key, str):
-            raise InvalidParameterError(
-                f"The keys of net_params of {estimator_name} must be str. Got {key!r} instead."
-            )
-        part = key.split("__")[0]
-        own = OWN_NET_PARAMS.get(key if part == "optimizer" else part)
-        if own is not None:
-            raise ValueError(
-                f"net_params may not set {key!r}: use the parameter {own!r} of {estimator_name}."
-            )
-        if part not in ("optimizer", "callbacks"):
-            why = UNUSED_NET_PARAMS.get(part, "skorch's NeuralNet has no such parameter")
-            raise ValueError(
-                f"net_params may not set {key!r}: {why}. It may set 'callbacks', 'callbacks__...' "
-                "and 'optimizer__...'."
-            )
-    check_callbacks(p.net_params, p.schedule, p.verbose)
-
-
-def resolve_widths(sizes, name, estimator_name):
+def check_widths(sizes, name, estimator_name):
     """Return `hidden_layer_sizes` or `conv_filters` as a tuple of int."""
     widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
     if not all(isinstance(width, Integral) and width >= 1 for width in widths):
@@ -529,107 +537,38 @@ def resolve_widths(sizes, name, estimator_name):
     return tuple(int(width) for width in widths)
 
 
-def resolve_hidden_layers(p, defaults, estimator_name):
-    """Return the widths of the hidden layers by code sizes."""
-    if isinstance(p.hidden_layer_sizes, str):  # "auto"
-        return defaults.hidden_layer_sizes
-    widths = resolve_widths(p.hidden_layer_sizes, "hidden_layer_sizes", estimator_name)
-    return ((math.inf, widths),)
-
-
-def resolve_image_shape(p, n_blocks, n_features, n_outputs):
-    """Return `image_shape` for rows of n_features, or None where there is none.
-
-    Those of n_outputs may have another number of channels.
-    """
-    if p.image_shape is None:
-        if n_blocks and None in (p.encoder, p.decoder):
-            raise ValueError(
-                f"conv_filters={p.conv_filters!r} needs image_shape=(channels, height, "
-                f"width) with channels · height · width = {n_features}, the number of features."
+def check_net_params(p, estimator_name):
+    """Refuse keys of net_params that would have no effect, or that a parameter stands for."""
+    for key in p.net_params or {}:
+        if not isinstance(key, str):
+            raise InvalidParameterError(
+                f"The keys of net_params of {estimator_name} must be str. Got {key!r} instead."
             )
-        return None
-    image_shape = check_image_shape(p.image_shape, n_features)
-    compute_pooled_sizes(image_shape, n_blocks)
-    _, height, width = image_shape
-    if n_blocks and p.decoder is None and n_outputs % (height * width):
+        part, _, rest = key.partition("__")
+        own = OWN_NAMES.get(key, OWN_NAMES.get(part, part))
+        if part in ("optimizer", "callbacks") and own == part and (rest or part == "callbacks"):
+            continue
+        instead = f"Use the parameter {own!r}. " if own in vars(p) else ""
         raise ValueError(
-            f"image_shape={p.image_shape!r} means images of {height} x {width} pixels, and the "
-            f"{n_outputs} columns of X_clean are no whole number of channels of that size."
+            f"net_params of {estimator_name} may not set {key!r}. {instead}It may set 'callbacks', "
+            "'callbacks__...' and 'optimizer__...'; other parameters of skorch's NeuralNet would "
+            "have no effect."
         )
-    return image_shape
-
-
-def resolve_output_activation(p):
-    """Return the activation after the decoder's last layer."""
-    if p.loss != "binary_cross_entropy":
-        return p.output_activation
-    if p.output_activation not in ("identity", "logistic"):
-        raise ValueError(
-            "loss='binary_cross_entropy' takes the decoder's output for a logit and applies "
-            f"the logistic function itself; got output_activation={p.output_activation!r}. "
-            "Use 'identity' or 'logistic'."
-        )
-    return "identity"
+    check_callbacks(p.net_params, p.schedule, p.verbose)
 
 
 def resolve_linear_path(p, output_activation):
     """Return whether the network has the linear path."""
     activations = {"code_activation": p.code_activation, "output_activation": output_activation}
     obstacles = [f"{name}={a!r}" for name, a in activations.items() if a != "identity"]
-    has_logits = p.loss == "binary_cross_entropy"
-    squashed = [*obstacles, "loss='binary_cross_entropy'"] if has_logits else obstacles
+    # a start in units of X is no start for logits, unless it is converted
+    squashed = obstacles + [f"loss={p.loss!r}"] * (p.loss == "binary_cross_entropy")
     if p.init == "linear" and squashed:
         raise ValueError(
             "init='linear' needs the code and the output to be linear and the loss in "
             f"units of X; got {', '.join(squashed)}. Use init='auto' or 'random'."
         )
     return p.init != "random" and not obstacles
-
-
-def resolve_correction(p, defaults, is_paired):
-    """Return whether to start with the correction, where there is a linear path."""
-    # With many rows, features that are learnt are better than random ones. Pairs are an exception:
-    # each row is damaged once and for all, and a trained network may not beat the regression.
-    helps = p.max_epochs == 0 or (p.early_stopping and (defaults.cross_fits or is_paired))
-    return helps and can_solve_last_layer(p)
-
-
-def can_solve_last_layer(p):
-    """Return whether the decoder's last layer has a closed form, where there is a linear path."""
-    has_hidden_units = np.size(p.hidden_layer_sizes) > 0
-    is_dense = p.decoder is None and np.size(p.conv_filters) == 0 and has_hidden_units
-    has_mean_squares = p.loss != "binary_cross_entropy"
-    return p.init == "auto" and is_dense and has_mean_squares
-
-
-def choose_defaults(p, defaults, n_samples, n_features, can_be_small):
-    """Return the `Defaults` for a table.
-
-    Those for few rows are for networks with a linear path, whose start training must beat.
-    """
-    found = defaults[-1]
-    if can_be_small and n_features <= MAX_FEATURES_FOR_FOLDS:
-        found = next(values for values in defaults if n_samples <= values.max_rows)
-    return found.adapt_to_order() if p.ordered else found
-
-
-def resolve_linear_weight(p, defaults, has_linear_path):
-    """Return the weight of the linear path's own loss; 0 where there is no such path."""
-    if not has_linear_path:
-        return 0.0
-    return defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
-
-
-def choose_device(p, estimator_name):
-    """Return the device to train on, or raise an error if it lacks the precision."""
-    device = resolve_device(p.device, estimator_name)
-    if p.precision == "bfloat16" and not computes_in_bfloat16(device):
-        raise ValueError(
-            f"precision='bfloat16' cannot be used on device={device!r}, which does not "
-            "compute in it. Use 'float32'."
-        )
-    return device
 
 
 def resolve_device(device, estimator_name):
@@ -654,19 +593,27 @@ def resolve_device(device, estimator_name):
     return device
 
 
-def resolve_options(p, n_samples, n_outputs, has_linear_path, estimator_name):
+def find_optimizer(optimizer):
+    """Return the class of an optimizer, given by name or as a class, and its options here."""
+    return OPTIMIZERS.get(optimizer, (optimizer, {}))
+
+
+def resolve_options(p, n_samples, architecture, decay, estimator_name):
     """Return the optimizer's options beside the learning rate."""
-    if not isinstance(p.optimizer, str) and not is_optimizer_class(p.optimizer):
+    optimizer, options = find_optimizer(p.optimizer)
+    base = torch.optim.Optimizer
+    if not (isinstance(optimizer, type) and issubclass(optimizer, base) and optimizer is not base):
         raise InvalidParameterError(
             f"The 'optimizer' parameter of {estimator_name} must be a str among "
             f"{set(OPTIMIZERS)} or a subclass of torch.optim.Optimizer. Got {p.optimizer!r} "
             "instead."
         )
-    optimizer, options = OPTIMIZERS.get(p.optimizer, (p.optimizer, {}))
-    if p.data_parallel and needs_closure(optimizer):
+    # an optimizer whose step cannot do without a closure computes the loss itself
+    closure = signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
         raise ValueError(
-            f"data_parallel=True cannot be used with {optimizer.__name__}, whose steps depend "
-            "on the value of the loss. Use another optimizer."
+            f"optimizer={optimizer.__name__} cannot be used: it computes the loss several times in "
+            "each step. Use 'adam' or another optimizer that needs the gradient only."
         )
     check_optimizer_options(p.net_params, optimizer, p.schedule == "constant")
     if "weight_decay" not in signature(optimizer).parameters:
@@ -675,17 +622,14 @@ def resolve_options(p, n_samples, n_outputs, has_linear_path, estimator_name):
                 f"{optimizer.__name__} takes no weight_decay. Leave it at 'auto', or set 0."
             )
         return options
-    weight_decay = p.weight_decay
-    if weight_decay == "auto":
-        factor = ORDERED_DECAY if p.ordered else 0.3
-        weight_decay = factor / n_samples if has_linear_path else 0.0
-    options = {**options, "weight_decay": weight_decay}
-    if not has_linear_path:
-        return options
-    if p.optimizer in ("adam", "adamw"):
-        options["eps"] = SMALL_GRADIENT / n_outputs
-    # no decay on the linear path: it should shrink the network towards that path, not to zero
-    return {**options, **LINEAR_PATH_WITHOUT_DECAY}
+    automatic = decay / n_samples if architecture.has_linear_path else 0.0
+    options = {
+        **options,
+        "weight_decay": automatic if p.weight_decay == "auto" else p.weight_decay,
+    }
+    if architecture.has_linear_path and p.optimizer in ("adam", "adamw"):
+        options["eps"] = SMALL_GRADIENT / architecture.n_outputs
+    return options
 
 
 def check_optimizer_options(net_params, optimizer, has_own_rates):
@@ -708,70 +652,31 @@ def check_optimizer_options(net_params, optimizer, has_own_rates):
             )
 
 
-def resolve_corruption(p, is_paired):
-    """Return corruption, level and range, or None where rows stay as they are."""
-    if not hasattr(p, "corruption"):
-        return None
-    is_automatic = isinstance(p.corruption, str) and p.corruption == "auto"
-    kind = "gaussian" if is_automatic else p.corruption
-    corruption = kind, p.corruption_level, p.corruption_range
-    _check_corruption(*corruption)
-    return None if is_automatic and is_paired else corruption
+def resolve_validation_fraction(p, n_samples):
+    """Return the share of rows to hold out where there are no folds."""
+    if p.validation_fraction == "auto":
+        return HELD_OUT
+    if p.early_stopping and round(p.validation_fraction * n_samples) >= n_samples:
+        raise ValueError(
+            f"validation_fraction={p.validation_fraction} of {n_samples} rows leaves none to "
+            "train on. Use a smaller one, or early_stopping=False."
+        )
+    return p.validation_fraction
 
 
-def resolve_batch_size(p, n_samples, max_steps):
-    """Return the number of rows in a batch."""
-    if p.batch_size == "auto":
-        least = ORDERED_MIN_BATCH if p.ordered else 64
-        return max(least, min(n_samples // 100, 400), math.ceil(n_samples / max_steps))
-    return p.batch_size
-
-
-def resolve_validation_fraction(p, defaults, n_samples):
-    """Return the share of rows to hold out, or None for cross-fitting."""
-    if p.validation_fraction != "auto":
-        if p.early_stopping and round(p.validation_fraction * n_samples) >= n_samples:
-            raise ValueError(
-                f"validation_fraction={p.validation_fraction} of {n_samples} rows leaves none to "
-                "train on. Use a smaller one, or early_stopping=False."
-            )
-        return p.validation_fraction
-    # callbacks see one network, the next fit of a warm start goes on with one, and an optimizer
-    # that steps by the value of the loss would mix them
-    has_one_network = p.warm_start or list_callbacks(p.net_params) or needs_closure(p.optimizer)
+def can_cross_fit(p, code):
+    """Tell whether parameters and the kind of code allow folds to judge."""
+    # callbacks see one network, and the next fit of a warm start goes on with one
+    has_one_network = p.warm_start or list_callbacks(p.net_params)
     # each rank would draw its own numbers within such networks
-    draws = p.encoder is not None or p.decoder is not None or p.ordered or hasattr(p, "beta")
-    draws_alone = p.data_parallel and draws
-    return None if defaults.cross_fits and not (has_one_network or draws_alone) else HELD_OUT
-
-
-def needs_closure(optimizer):
-    """Tell whether the steps of an optimizer depend on the value of the loss."""
-    optimizer, _ = OPTIMIZERS.get(optimizer, (optimizer, {}))
-    closure = signature(optimizer.step).parameters.get("closure")
-    return closure is not None and closure.default is closure.empty
-
-
-def resolve_epochs(p, n_samples, n_features, batch_size, max_steps):
-    """Return the number of epochs."""
-    if p.max_epochs == "auto":
-        is_imputer = getattr(p, "scores_hidden", False)
-        if is_imputer and MAX_DENSE < n_features <= MAX_DENSE_UNTRAINED:
-            return 0  # a full covariance is better than a network that starts at few factors
-        return int(np.clip(max_steps // math.ceil(n_samples / batch_size), 1, 200))
-    return p.max_epochs
+    draws = code.draws or p.encoder is not None or p.decoder is not None
+    is_free = p.validation_fraction == "auto" and not has_one_network
+    return is_free and not (p.data_parallel and draws)
 
 
 def computes_in_bfloat16(device):
     """Tell whether torch has mixed precision in bfloat16 on a device."""
-    device = torch.device(device)
     if device.type == "cuda":
         with torch.cuda.device(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.amp.is_autocast_available(device.type)
-
-
-def is_optimizer_class(value):
-    """Tell whether a value is a proper subclass of torch's Optimizer."""
-    base = torch.optim.Optimizer
-    return isinstance(value, type) and issubclass(value, base) and value is not base

@@ -6,14 +6,14 @@ the whole batch. torch's `DistributedDataParallel` averages the gradients during
 
 import copy
 import io
-import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import torch
 from skorch.callbacks import Checkpoint, PrintLog, ProgressBar, TrainEndCheckpoint
 from skorch.utils import noop
-from torch import distributed
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -22,9 +22,14 @@ class OneProcess:
 
     number, count = 0, 1
 
-    def wrap_forward(self, module):
-        """Return the function that computes a module's output, with gradients of all ranks."""
-        return module.__call__
+    @property
+    def alone(self):
+        """The process that fits the networks of folds: this one, without the others."""
+        return self
+
+    def wrap_forward(self, network):
+        """Return the function that computes a network's `Output`, with gradients of all ranks."""
+        return network.compute_output
 
     def agree_on(self, make):
         """Return what `make` returns on the first rank, or raise what it raises there."""
@@ -67,15 +72,20 @@ class OneProcess:
     def copy_buffers(self, module):
         """Copy the buffers of the first rank's module to all ranks."""
 
-    def copy_state(self, net):
-        """Copy weights, optimizer, generator and history of the first rank's net to all ranks."""
+    def share_training(self, model, training):
+        """Return the `Training` of the first rank, or None, and copy its model's weights to all."""
+        return training
+
+    def select_callbacks(self, callbacks):
+        """Return callbacks of which only the first rank has those that print and write files."""
+        return callbacks
 
 
 ONE_PROCESS = OneProcess()
 
 
 class AllRanks(OneProcess):
-    """A fit by all processes of torch.distributed's default group.
+    """A fit by all processes of torch.distributed's default group, the methods as in `OneProcess`.
 
     Parameters
     ----------
@@ -86,32 +96,38 @@ class AllRanks(OneProcess):
     """
 
     def __init__(self, device, has_custom_networks):
-        self.device = device
-        self.has_custom_networks = has_custom_networks
+        self.device, self.has_custom_networks = device, has_custom_networks
         self.number, self.count = distributed.get_rank(), distributed.get_world_size()
 
-    def wrap_forward(self, module):
-        if not any(p.requires_grad for p in module.parameters()):
-            return super().wrap_forward(module)
-        unused = {"find_unused_parameters": self.has_custom_networks}
-        return DistributedDataParallel(module, **unused).__call__
+    @property
+    def alone(self):
+        return ONE_PROCESS
+
+    def wrap_forward(self, network):
+        # DistributedDataParallel raises an error if there is nothing to train
+        if not any(p.requires_grad for p in network.parameters()):
+            return super().wrap_forward(network)
+        step = OutputOf(network)
+        return DistributedDataParallel(step, find_unused_parameters=self.has_custom_networks)
 
     def agree_on(self, make):
         made, own_error = [None, None], None
         if self.number == 0:
             try:
-                made = [make(), None]
-            except Exception as error:  # the others would wait for ever
-                made, own_error = [None, make_sendable(error)], error
+                made[0] = make()
+            except Exception as error:
+                # sent instead of raised at once: the other ranks would wait for ever
+                made[1], own_error = make_sendable(error), error
         distributed.broadcast_object_list(made, device=torch.device(self.device))
-        value, error = made
-        if error is not None:
-            raise own_error or error
-        return value
+        if made[1] is not None:
+            # on the first rank the error itself, with its traceback
+            raise own_error or made[1]
+        return made[0]
 
     def select_share(self, index):
         # in the order of X: a rank then reads much the same part of a file in all epochs
-        mine = index.argsort()[slice(*self._ends(len(index)))]
+        first, end = self._ends(len(index))
+        mine = index.argsort()[first:end]
         return index[mine.sort().values]
 
     def select_batch(self, batch):
@@ -127,18 +143,13 @@ class AllRanks(OneProcess):
         # in pairs, because batch normalisation cannot train on a single row
         unit = 2 if self.has_custom_networks else 1
         n_units, left_over = divmod(n_rows, unit)
-        return tuple(
-            left_over * (number > 0) + unit * math.ceil(n_units * number / self.count)
-            for number in (self.number, self.number + 1)
-        )
+        # an odd row goes to the first rank; -(-a // b) rounds up
+        numbers = self.number, self.number + 1
+        return [left_over * (i > 0) + unit * -(-n_units * i // self.count) for i in numbers]
 
     def compute_weight(self, n_rows):
-        return torch.full(
-            (),
-            self.count_own(n_rows) * self.count / n_rows,
-            dtype=torch.float32,
-            device=self.device,
-        )
+        # the mean over the ranks of (own / n_rows · count) · (own mean) is the mean over all rows
+        return torch.full((), self.count_own(n_rows) * self.count / n_rows, device=self.device)
 
     def gather(self, values):
         found = [None] * self.count
@@ -150,9 +161,7 @@ class AllRanks(OneProcess):
         return value
 
     def is_any(self, condition):
-        return bool(
-            self.sum(torch.tensor(float(condition), dtype=torch.float32, device=self.device))
-        )
+        return bool(self.sum(torch.tensor(float(condition), device=self.device)))
 
     def check_same(self, what, make):
         found = [None] * self.count
@@ -164,26 +173,49 @@ class AllRanks(OneProcess):
         for buffer in module.buffers():
             distributed.broadcast(buffer, src=0)
 
-    def copy_state(self, net):
-        for tensor in net.module_.state_dict().values():
+    def share_training(self, model, training):
+        for tensor in model.state_dict().values():
+            # torch sends contiguous tensors only, and not all weights are
             sent = tensor.contiguous()
             distributed.broadcast(sent, src=0)
             tensor.copy_(sent)
-        optimizer, generator = net.optimizer_, net.iterator_train__generator
-        training = {"history_": net.history, "best_epoch_": net.best_epoch_}
-        state = generator.get_state(), optimizer.state_dict(), training
-        file = io.BytesIO(self.agree_on(lambda: save_to_bytes(state)))
-        drawn, moments, training = torch.load(file, map_location="cpu", weights_only=False)
-        generator.set_state(drawn)
-        optimizer.load_state_dict(moments)
-        vars(net).update(training)
+        if training is None:
+            return None
+        found = training.generator.get_state(), training.moments, training.history
+        file = io.BytesIO()
+        torch.save((*found, training.best_epoch), file)
+        # a plain pickle of tensors on a GPU would be loaded to the GPU of the first rank
+        sent = io.BytesIO(self.agree_on(file.getvalue))
+        drawn, moments, history, best = torch.load(sent, map_location="cpu", weights_only=False)
+        training.generator.set_state(drawn)
+        return replace(training, moments=moments, history=history, best_epoch=best)
+
+    def select_callbacks(self, callbacks):
+        if self.number == 0:
+            return callbacks
+        writing = Checkpoint | TrainEndCheckpoint | PrintLog | ProgressBar
+        silent = []
+        for name, callback in callbacks:
+            if isinstance(callback, writing) or getattr(callback, "writes_output", False):
+                continue
+            if "sink" in vars(callback):
+                # a copy, because the callback may be the user's own object
+                callback = copy.copy(callback)
+                callback.sink = noop
+            silent.append((name, callback))
+        return silent
 
 
-def save_to_bytes(state):
-    """Return the bytes of nested containers with tensors in them."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    return file.getvalue()
+class OutputOf(nn.Module):
+    """The training pass of a network as a module of its own, for `DistributedDataParallel`."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, u):
+        """Return the `Output` for standardised rows (n, n_features)."""
+        return self.network.compute_output(u)
 
 
 def make_sendable(error):
@@ -194,43 +226,19 @@ def make_sendable(error):
         return RuntimeError(repr(error))
 
 
-def make_ranks(plan):
-    """Return the processes that fit together by a plan.
+def make_ranks(data_parallel, device, has_custom_networks):
+    """Return the processes that fit together.
 
     Raises
     ------
     ValueError
         If there should be several and torch.distributed is not initialised.
     """
-    if not plan.data_parallel:
+    if not data_parallel:
         return ONE_PROCESS
     if not (distributed.is_available() and distributed.is_initialized()):
         raise ValueError(
             "data_parallel=True needs initialised torch.distributed processes: start the script "
             "with torchrun and call torch.distributed.init_process_group() before fit."
         )
-    return AllRanks(plan.device, bool(plan.encoder or plan.decoder))
-
-
-def join_ranks(net, ranks):
-    """Make a net train as one of the ranks; only the first prints and writes files."""
-    net.iterator_train__ranks = net.iterator_valid__ranks = ranks
-    ranks.copy_state(net)
-    if ranks.number:
-        kept = [(name, c) for name, c in net.callbacks_ if not writes_output(c)]
-        net.callbacks_ = [(name, silence(c)) for name, c in kept]
-
-
-def writes_output(callback):
-    """Tell whether a callback writes files or to the screen."""
-    writing = Checkpoint | TrainEndCheckpoint | PrintLog | ProgressBar
-    return isinstance(callback, writing) or getattr(callback, "writes_output", False)
-
-
-def silence(callback):
-    """Return a callback, or a copy of it that does not print."""
-    if not hasattr(callback, "sink"):
-        return callback
-    callback = copy.copy(callback)
-    callback.sink = noop
-    return callback
+    return AllRanks(device, has_custom_networks)

@@ -3,24 +3,23 @@
 import hashlib
 import itertools
 import math
+import mmap
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, issparse
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, min_max_axis
 from sklearn.utils.validation import assert_all_finite, validate_data
 
-from ._compat import get_namespace, get_namespace_and_device, move_to, shorten_indices
-from ._mapped_file import MappedFile, can_read_file, find_memory_map
-from ._moments import Moments, ObservedMoments, PairMoments, RunningMoments
-from ._sparse_batch import MAX_DENSITY, SparseBatch
+from ._compat import get_mmap, get_namespace, get_namespace_and_device, move_to, shorten_indices
+from ._sparse import MAX_DENSITY, SparseBatch
 
 # Entries of the largest array that is made of a part of a table.
 PART_ENTRIES = 2**20
@@ -28,182 +27,146 @@ PART_ENTRIES = 2**20
 # Booleans, signed and unsigned integers, and floats, as NumPy calls them.
 NUMERIC_KINDS = "biuf"
 
-# float32 does not hold all numbers of these.
-WIDE_DTYPES = (torch.float64, torch.int32, torch.int64)
-
 
 def is_sliced_on_disk(X):
-    """Tell whether X is a numeric array whose slices are read from its file.
+    """Tell whether X is a numeric array that reads, or computes, only the slices asked for.
 
-    The arrays of h5py and zarr do, as do AnnData's backed ones; Dask's compute what they are
-    sliced at. `numpy.asarray` would read them as a whole.
+    Those of h5py, zarr and AnnData's backed mode read them from a file; Dask computes them.
+    `numpy.asarray` would read such an array as a whole.
     """
-    return (
-        isinstance(getattr(X, "dtype", None), np.dtype)  # not so for extension arrays of pandas
-        and isinstance(getattr(X, "shape", None), tuple)
-        and hasattr(X, "__getitem__")
-        and not isinstance(X, np.ndarray | np.generic)
-        and not is_array_api(X)
-        and not hasattr(X, "iloc")
-        and not issparse(X)
-        and is_numeric(X)
-    )
+    match X:
+        # `iloc` is what data frames and series have
+        case np.ndarray() | np.generic() | object(iloc=_):
+            return False
+        # the dtypes of pandas' extension arrays are not of NumPy
+        case object(dtype=np.dtype(), shape=tuple(), __getitem__=_):
+            return is_numeric(X) and not issparse(X) and not is_array_api(X)
+    return False
 
 
 def is_numeric(X):
-    """Tell whether X, an array or data frame, has numeric dtypes only, which are then kept.
+    """Tell whether an array, or each column of a data frame, has a numeric dtype, which is kept.
 
     Frames of other libraries than pandas, and those that imitate it, become floats as in PCA.
     """
     if is_array_api(X):
         return True
-    dtypes = list_column_dtypes(X) or [getattr(X, "dtype", None)]
-    return all(get_kind(dtype) in NUMERIC_KINDS for dtype in dtypes)
-
-
-def list_column_dtypes(X):
-    """Return the dtypes of the columns of a data frame like those of pandas, else no dtypes."""
     try:
-        return list(X.dtypes)
-    except (AttributeError, TypeError):  # in a series it is one dtype
+        dtypes = [dtype for _, dtype in list_dtypes(X)] or [X.dtype]
+        return all(dtype.kind in NUMERIC_KINDS for dtype in dtypes)
+    except (AttributeError, TypeError):
+        # Dask's delayed objects have any attribute, but none that is in a string
+        return False
+
+
+def list_dtypes(X):
+    """Return name and dtype of each column of a data frame like those of pandas, else none."""
+    try:
+        return list(X.dtypes.items())
+    except (AttributeError, TypeError):
+        # in a series it is one dtype, in polars a list
         return []
-
-
-def get_kind(dtype):
-    """Return the letter for the kind of a dtype of NumPy or pandas, of anything else "O"."""
-    kind = getattr(dtype, "kind", "O")
-    return kind if isinstance(kind, str) else "O"  # Dask's delayed objects have any attribute
 
 
 def check_table(estimator, X, reset, min_rows=1):
     """Return X as a table that `make_rows` takes, not yet checked for NaN and infinity.
 
-    scikit-learn reads every container, as it does for its PCA, except arrays that are read where
-    they are sliced: of those it sees a stand-in. It sets or checks, as `reset` says, number and
-    names of features of the estimator.
+    scikit-learn reads every container, as it does for its PCA. It sets the number and names of the
+    estimator's features if `reset`, and compares X with them otherwise.
     """
-    X = compute_lengths(convert_categories(read_interface(drop_gradients(X))))
-    on_disk = is_sliced_on_disk(X)
-    with raise_overflow_as_value_error(), note_text_columns(X):
-        table = validate_data(
-            estimator,
-            make_stand_in(X) if on_disk else X,
-            accept_sparse="csr",
-            dtype="numeric" if is_numeric(X) else [np.float64, np.float32],
-            ensure_all_finite=False,
-            ensure_min_samples=min_rows,
-            reset=reset,
+    check = partial(validate_data, estimator, ensure_min_samples=min_rows, reset=reset)
+    return read_container(X, check)
+
+
+def check_clean(X_clean, X, estimator):
+    """Return X_clean as a table that `make_rows` takes, not yet checked for NaN and infinity.
+
+    Raises
+    ------
+    ValueError
+        If it has not one row for each row of X.
+    """
+    check = partial(check_array, input_name="X_clean", estimator=estimator)
+    table = read_container(X_clean, check)
+    if X.shape[0] != table.shape[0]:
+        raise ValueError(
+            f"X_clean must have one row for each of the {X.shape[0]} rows of X; got "
+            f"{table.shape[0]}."
         )
+    return table
+
+
+def read_container(X, check):
+    """Return X as a table that scikit-learn's `check` has read, or checked by a stand-in."""
+    if isinstance(X, torch.Tensor):
+        X = X.detach()
+    elif hasattr(X, "__array_interface__") and not hasattr(X, "shape"):
+        # scikit-learn would convert it, too, but not find the number of its features
+        X = np.asarray(X)
+    columns = [(name, dtype) for name, dtype in list_dtypes(X) if str(dtype) == "category"]
+    numeric = [name for name, dtype in columns if is_numeric(dtype.categories)]
+    # pandas itself casts a missing category of an integer column to an integer
+    X = X.astype(dict.fromkeys(numeric, float)) if numeric else X
+    on_disk = is_sliced_on_disk(X)
+    if on_disk and hasattr(X, "compute_chunk_sizes") and any(map(math.isnan, X.shape)):
+        # Dask does not know how many rows a mask selects: it computes all blocks once for that,
+        # and sets the lengths in place
+        X = X.copy().compute_chunk_sizes()
+    if not on_disk:
+        seen = X
+    elif len(X.shape) == 2:
+        # what is checked must not be read as a whole: this has shape and dtype, and no memory
+        seen = np.broadcast_to(np.zeros((), X.dtype), X.shape)
+    else:
+        # a few of the numbers, which scikit-learn's error shows
+        seen = np.asarray(X[:3] if X.shape else X[()])
+    dtype = "numeric" if is_numeric(X) else [np.float64, np.float32]
+    shape = np.shape(seen) if isinstance(seen, np.ndarray | torch.Tensor) else ()
+    with explain_errors(X, shape):
+        table = check(seen, accept_sparse="csr", dtype=dtype, ensure_all_finite=False)
     # scikit-learn finds complex numbers in NumPy's arrays only
     if is_array_api(table) and "complex" in str(table.dtype):
         raise ValueError(f"Complex data not supported\n{table}\n")
     return X if on_disk else table
 
 
-def check_codes(estimator, X):
+def check_codes(estimator, X, may_be_shorter):
     """Return codes for `inverse_transform` as a float32 array of the library of X."""
     xp, _ = get_namespace(X)
-    with raise_overflow_as_value_error():
-        codes = check_array(X, dtype=xp.float32, input_name="X", estimator=estimator)
+    with explain_errors():
+        # scikit-learn's advice to estimators about NaN is for rows
+        codes = check_array(X, input_name="X", dtype=xp.float32)
     n_given, n_components = codes.shape[1], estimator.n_components_
-    is_ordered = estimator._model_.architecture.n_ordered is not None
-    is_cut = n_given < n_components and is_ordered
-    if n_given != n_components and not is_cut:
+    if n_given != n_components and not (may_be_shorter and n_given < n_components):
         raise ValueError(
-            f"X has {n_given} columns, but inverse_transform of "
-            f"{type(estimator).__name__} is expecting codes with {n_components} "
-            "components, as transform returns them."
+            f"X has {n_given} columns, but inverse_transform of {type(estimator).__name__} is "
+            f"expecting codes with {n_components} components, as transform returns them."
         )
     return codes
 
 
-def check_for_empty_columns(estimator, moments):
-    """Raise a ValueError if every entry of a column is NaN, in rows of some `Moments`."""
-    if isinstance(moments.n_rows, int):
-        return
-    empty = (moments.n_rows == 0).nonzero().flatten().tolist()
-    if empty:
-        names = getattr(estimator, "feature_names_in_", range(len(moments.n_rows)))
-        listed = ", ".join(str(names[i]) for i in empty[:10]) + (", …" if len(empty) > 10 else "")
-        raise ValueError(
-            f"X has no value at all in column {listed}, in which every entry is NaN. "
-            "Leave such columns out."
-        )
-
-
-def read_held_out(estimator, X_val, plan, ranks):
-    """Return the `Rows` of X_val, checked as those of X are.
+def check_groups(groups, n_samples):
+    """Return groups as an integer label for each row, numbered from 0.
 
     Raises
     ------
     ValueError
-        If they are not like those of X, or if nothing is held out.
+        If there is not one label for each row, or if labels cannot be compared.
     """
-    if not plan.early_stopping:
+    shape = np.shape(groups)
+    if shape not in ((n_samples,), (n_samples, 1)):
         raise ValueError(
-            "X_val is held out for early stopping, and early_stopping is False. Set "
-            "early_stopping=True, or pass no X_val."
+            "groups must have one label for each row of X: an array of shape "
+            f"({n_samples},). Got one of shape {shape}."
         )
+    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+    # scikit-learn finds NaN, but neither a missing date, which differs from itself, nor None
+    if groups.dtype.kind in "mMO" and any(x is None or x != x for x in groups.flat):
+        raise ValueError("groups contains NaT or None: every row needs a label.")
     try:
-        X_val = check_table(estimator, X_val, reset=False, min_rows=2)
-        rows = make_rows(X_val, plan.device, type(estimator).__name__)
-        ranks.check_same("the same X_val", rows.compute_fingerprint)
-        moments = ranks.agree_on(rows.compute_moments)
-        if not isinstance(moments.n_rows, int) and not plan.missing_rate:
-            raise ValueError("It has missing values, and X has none.")
-        if not isinstance(moments.n_rows, int) and not moments.n_rows.any():
-            raise ValueError("It has no value at all.")
-        plan.check_range(float(moments.low.min()), float(moments.high.max()))
-    except ValueError as error:
-        raise ValueError(f"X_val must have rows like those of X. {error}") from error
-    return rows
-
-
-def drop_gradients(X):
-    """Return a tensor without its gradients, and anything else as it is."""
-    return X.detach() if isinstance(X, torch.Tensor) else X
-
-
-def read_interface(X):
-    """Convert an object with `__array_interface__` but no shape to an array; return others as is.
-
-    scikit-learn would convert it, too, but not find the number of its features.
-    """
-    needs_it = hasattr(X, "__array_interface__") and not hasattr(X, "shape")
-    return np.asarray(X) if needs_it else X
-
-
-def convert_categories(X):
-    """Return a pandas frame with its numeric categories as floats, and anything else as it is.
-
-    pandas itself casts a missing category to an integer.
-    """
-    kinds = [getattr(dtype, "categories", None) for dtype in list_column_dtypes(X)]
-    kinds = [get_kind(getattr(categories, "dtype", None)) for categories in kinds]
-    is_number = [kind in NUMERIC_KINDS for kind in kinds]
-    return X.astype(dict.fromkeys(X.columns[is_number], float)) if any(is_number) else X
-
-
-def compute_lengths(X):
-    """Return a Dask array whose lengths are known, and anything else as it is.
-
-    After a selection by a mask, for example, they are not: all blocks are computed once.
-    """
-    if not is_sliced_on_disk(X) or not hasattr(X, "compute_chunk_sizes"):
-        return X
-    # Dask sets the lengths in place
-    return X.copy().compute_chunk_sizes() if any(map(math.isnan, X.shape)) else X
-
-
-def make_stand_in(X):
-    """Return a cheap array to check in place of an array on disk.
-
-    A table is represented by one of its shape and dtype without memory, anything else by a few
-    of its numbers, which scikit-learn's error then shows.
-    """
-    if len(X.shape) == 2:
-        return np.broadcast_to(np.zeros((), X.dtype), X.shape)
-    return np.asarray(X[:3] if len(X.shape) else X[()])
+        return np.unique(groups.ravel(), return_inverse=True)[1]
+    except TypeError as error:
+        raise ValueError(f"groups must hold labels of one type, int or str: {error}.") from error
 
 
 def make_rows(X, device="cpu", estimator_name=None):
@@ -219,12 +182,127 @@ def make_rows(X, device="cpu", estimator_name=None):
     """
     if issparse(X):
         return SparseRows(X, device, estimator_name)
-    mapped = find_memory_map(X)
-    if mapped is not None and can_read_file(mapped, X):
-        return FileRows(X, device, estimator_name, mapped)
-    if is_sliced_on_disk(X) or (isinstance(X, np.ndarray) and not is_known_to_torch(X)):
+    is_other = isinstance(X, np.ndarray) and not is_known_to_torch(X)
+    if is_sliced_on_disk(X) or is_other or is_memory_map(X):
         return SlicedRows(X, device, estimator_name)
-    return TensorRows(convert_to_tensor(X, copy=mapped is None), device, estimator_name)
+    return TensorRows(convert_to_tensor(X), device, estimator_name)
+
+
+def is_memory_map(X):
+    """Tell whether an array is a view of a `numpy.memmap`, of which only parts should be read.
+
+    Raises
+    ------
+    ValueError
+        If the file has become shorter: reading beyond its end would kill the process.
+    """
+    while isinstance(X, np.ndarray):
+        mapped = get_mmap(X) if isinstance(X, np.memmap) else None
+        if mapped is not None:
+            # a map begins at a multiple of the granularity, before the first entry of X
+            end = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY + len(mapped)
+            if mapped.size() < end:
+                raise ValueError(
+                    f"X is a memory map of {X.filename}, which has been truncated: it has "
+                    f"{mapped.size()} of the {end} bytes that were mapped."
+                )
+            return True
+        X = X.base
+    return False
+
+
+class Table:
+    """What a fit is given: rows, and who belongs together.
+
+    Parameters
+    ----------
+    X : object
+        The checked table, to whose library results are converted.
+    rows : Rows
+        What the networks see.
+    ranks : OneProcess or AllRanks
+    names : dict
+        Number and names of the features, as scikit-learn sets them: fitted attributes.
+
+    Attributes
+    ----------
+    targets : Rows
+        What each row should become: the same object.
+    groups : ndarray of int of shape (n_samples,) or None
+        Labels of rows that belong together.
+    held_out : Rows or None
+        Rows that the user holds out.
+    labels, held_out_labels : Targets or None
+        What the code of each row should keep, too.
+    """
+
+    groups = held_out = labels = held_out_labels = None
+    may_hold_out = True  # whether the user may hold out rows
+
+    def __init__(self, X, rows, ranks, names):
+        self.X, self.ranks, self.names = X, ranks, names
+        self.rows = self.targets = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    @cached_property
+    def moments(self):
+        """The `Moments` of the rows."""
+        return self.ranks.agree_on(self.rows.compute_moments)
+
+    @property
+    def target_moments(self):
+        """The `Moments` of what the rows should become."""
+        return self.moments
+
+    @property
+    def n_targets(self):
+        """Number of columns of targets beside the rows."""
+        return 0 if self.labels is None else self.labels.values.shape[1]
+
+    @property
+    def strata(self):
+        """The class of each row, or None."""
+        return None if self.labels is None else self.labels.strata
+
+    @property
+    def parts(self):
+        """The `Rows` of which a sample consists."""
+        return [self.rows]
+
+    def compute_fingerprint(self):
+        """Return the shape and a digest of some rows, to tell tables apart."""
+        return [rows.compute_fingerprint() for rows in self.parts]
+
+
+class PairTable(Table):
+    """Pairs of rows: damaged ones, and the clean one that each should become.
+
+    Parameters
+    ----------
+    X, rows, ranks, names
+        As in `Table`, of damaged rows.
+    targets : Rows
+        As many clean rows.
+    """
+
+    may_hold_out = False  # clean rows for X_val are no argument of fit
+
+    def __init__(self, X, rows, ranks, names, targets):
+        super().__init__(X, rows, ranks, names)
+        self.targets = targets
+        self.targets.name = "X_clean"
+
+    @cached_property
+    def target_moments(self):
+        """The `Moments` of clean rows."""
+        return self.ranks.agree_on(self.targets.compute_moments)
+
+    @property
+    def parts(self):
+        """Damaged and clean rows."""
+        return [self.rows, self.targets]
 
 
 class Rows(ABC):
@@ -247,36 +325,27 @@ class Rows(ABC):
         X, as it does for images of bytes, else float64.
     multiply_best_as_sparse : bool
         Whether so few entries are stored that products with them are faster than with all.
-    targets : Rows
-        What the rows should become: they themselves, or the clean rows of pairs.
     """
 
     multiply_best_as_sparse = False
     name = "X"  # in error messages
 
     def __init__(self, X, device, estimator_name=None):
-        self.X = X
-        self.device = torch.device(device)
-        self.estimator_name = estimator_name
-        self.home = torch.device("cpu")
-        self.shape = tuple(X.shape)
-        self.dtype = choose_float_dtype(X.dtype)
+        self.X, self.shape, self.estimator_name = X, tuple(X.shape), estimator_name
+        self.device, self.home = torch.device(device), torch.device("cpu")
+        if isinstance(X.dtype, torch.dtype):
+            # torch promotes all integers to float32, which does not hold all numbers of these
+            is_wide = X.dtype in (torch.float64, torch.int32, torch.int64)
+        else:
+            is_wide = np.result_type(X.dtype, np.float32) != np.float32
+        self.dtype = torch.float64 if is_wide else torch.float32
 
     def __len__(self):
         return self.shape[0]
 
-    @property
-    def targets(self):
-        return self
-
     @abstractmethod
     def read(self, index):
         """Return the rows at a slice or an index tensor, dense, not to be written to."""
-
-    def cast(self, rows):
-        """Return rows, an array of any numeric dtype, as a tensor in the dtype of these rows."""
-        dtype = np.float64 if self.dtype == torch.float64 else np.float32
-        return self.move(convert_to_tensor(rows.astype(dtype, copy=False)))
 
     def move(self, rows):
         """Return a tensor on the device; to a GPU it is copied from pinned memory, unawaited."""
@@ -295,15 +364,13 @@ class Rows(ABC):
         return self.shape, hashlib.sha256(few.tobytes()).hexdigest()[:8]
 
     def compute_hashes(self):
-        """Return a 64-bit number for each row, an array, the same for rows that are equal.
+        """Return a 64-bit hash of each row, (n_rows,), the same for rows that are equal.
 
-        That two others have the same is as likely as for random numbers. One pass in constant
-        memory. The numbers are those of this process.
+        Two others share one as rarely as random numbers do. One pass in constant memory. Another
+        process has other hashes.
         """
-        hashes = np.empty(len(self), dtype=np.int64)
-        for part in self.cut_parts():
-            hashes[part] = list(map(hash, self.read_bytes(part)))
-        return hashes
+        rows = itertools.chain.from_iterable(map(self.read_bytes, self.cut_parts()))
+        return np.fromiter(map(hash, rows), dtype=np.int64, count=len(self))
 
     def read_bytes(self, part):
         """Return the bytes of each row at a slice, a list; those of equal rows are equal."""
@@ -312,7 +379,7 @@ class Rows(ABC):
         return rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel().tolist()
 
     def compute_moments(self):
-        """Return the `Moments` of all rows, or raise scikit-learn's error if one is not finite.
+        """Return the `Moments` of all rows, or raise scikit-learn's error if one is infinite.
 
         One pass in constant memory.
         """
@@ -322,26 +389,7 @@ class Rows(ABC):
             sums.add(block)
             if not sums.is_finite():
                 check_finite(block, self.estimator_name, allow_nan=True, name=self.name)
-                if block.isnan().any():
-                    return self.compute_observed_moments()
         return sums.compute()
-
-    def compute_observed_moments(self):
-        """Return the `Moments` of the entries that are not NaN.
-
-        Raises
-        ------
-        ValueError
-            If a number is infinite.
-        """
-        sums = ObservedMoments()
-        for part in self.cut_parts():
-            block = self.read(part)
-            check_finite(block, self.estimator_name, allow_nan=True, name=self.name)
-            sums.add(block)
-        moments = sums.compute()
-        dtype = self.dtype
-        return replace(moments, low=moments.low.to(dtype), high=moments.high.to(dtype))
 
 
 class TensorRows(Rows):
@@ -349,7 +397,9 @@ class TensorRows(Rows):
 
     def __init__(self, X, device, estimator_name=None):
         super().__init__(X, device, estimator_name)
-        if X.device.type != self.device.type and leaves_room(X, self.device):
+        # less than half of the free memory of a GPU: the other half is for training
+        fits = self.device.type != "cuda" or X.nbytes < torch.cuda.mem_get_info(self.device)[0] / 2
+        if X.device.type != self.device.type and fits:
             self.X = X.to(self.device)
         self.home = self.X.device
 
@@ -364,32 +414,20 @@ class SlicedRows(Rows):
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
-        if isinstance(index, slice):
-            rows = convert_to_dense(self.X[index])
-        else:  # HDF5 takes indices in order, each once
+        where = slice(None)
+        if not isinstance(index, slice):
+            # HDF5 takes indices in order, each once
             index, where = np.unique(index.cpu().numpy(), return_inverse=True)
-            rows = convert_to_dense(self.X[index])[where]
-        return self.cast(rows)
-
-
-class FileRows(Rows):
-    """Rows of a memory map, read from its file.
-
-    Parameters
-    ----------
-    X, device, estimator_name
-        As in `Rows`.
-    mapped : numpy.memmap
-        What X is a view of.
-    """
-
-    def __init__(self, X, device, estimator_name, mapped):
-        super().__init__(X, device, estimator_name)
-        self.file = MappedFile(X, mapped)
-
-    def read(self, index):
-        """Return the rows at a slice or an index tensor."""
-        return self.cast(self.file.read(index if isinstance(index, slice) else index.cpu().numpy()))
+        rows = self.X[index]
+        # sparse where AnnData is backed by a sparse file, or where Dask's blocks are sparse
+        rows = rows if issparse(rows) else np.asarray(rows)
+        # NumPy wraps a sparse matrix of Dask's in an array without dimensions
+        rows = rows.item() if rows.ndim == 0 else rows
+        rows = rows.toarray() if issparse(rows) else rows
+        # a slice is copied, as it may be a view of a file
+        dtype = np.float64 if self.dtype == torch.float64 else np.float32
+        rows = rows[where].astype(dtype, copy=isinstance(index, slice))
+        return self.move(convert_to_tensor(rows))
 
 
 class SparseRows(Rows):
@@ -398,28 +436,27 @@ class SparseRows(Rows):
     def __init__(self, X, device, estimator_name=None):
         super().__init__(X, device, estimator_name)
         X = X.astype(np.float64 if self.dtype == torch.float64 else np.float32, copy=False)
-        if not X.has_canonical_format:  # an entry may be stored in several parts
-            X = X.copy()
-            X.sum_duplicates()
-        self.X = X
-        self.multiply_best_as_sparse = X.nnz <= MAX_DENSITY * math.prod(self.shape)
+        # an entry may be stored in several parts; the user's own matrix stays as it is
+        self.X = X if X.has_canonical_format else X.copy()
+        self.X.sum_duplicates()
+        self.multiply_best_as_sparse = self.X.nnz <= MAX_DENSITY * math.prod(self.shape)
 
     def read(self, index):
         """Return the rows at a slice or an index tensor."""
         X = self.X[index if isinstance(index, slice) else index.cpu().numpy()]
-        X = X if X.data.flags.writeable else X.copy()  # torch warns of read-only arrays
+        # torch warns of read-only arrays
+        X = X if X.data.flags.writeable else X.copy()
         dense = torch.from_numpy(X.toarray())
         return SparseBatch.wrap(dense, X) if self.device.type == "cpu" else self.move(dense)
 
     def read_bytes(self, part):
         """Return the bytes of the stored entries of each row at a slice, and of their columns."""
-        X = self.X[part]
-        stored = X.data != 0
-        starts = np.concatenate([[0], np.cumsum(stored)])[X.indptr]
-        columns, data = X.indices[stored], X.data[stored]
+        X = self.X[part].copy()
+        # a zero may be stored in one of two equal rows
+        X.eliminate_zeros()
         return [
-            columns[start:end].tobytes() + data[start:end].tobytes()
-            for start, end in itertools.pairwise(starts)
+            X.indices[start:end].tobytes() + X.data[start:end].tobytes()
+            for start, end in itertools.pairwise(X.indptr)
         ]
 
     def compute_moments(self):
@@ -427,114 +464,175 @@ class SparseRows(Rows):
         check_finite(self.X.data, self.estimator_name, allow_nan=True, name=self.name)
         if np.isnan(self.X.data).any():
             self.multiply_best_as_sparse = False
-            return self.compute_observed_moments()
+            return super().compute_moments()
         n_rows, n_features = self.shape
-        n_part_rows = max(1, n_rows * PART_ENTRIES // max(self.X.nnz, 1))
         mean, variance, n_seen = np.zeros(n_features), np.zeros(n_features), 0
-        for part in gen_batches(n_rows, n_part_rows):
-            seen = {"last_mean": mean, "last_var": variance, "last_n": n_seen}
-            # in its own float32 the variance of large numbers overflows
+        for part in gen_batches(n_rows, max(1, n_rows * PART_ENTRIES // max(self.X.nnz, 1))):
+            # in float64, because in float32 the variance of large numbers overflows
             block = shorten_indices(self.X[part].astype(float))
-            mean, variance, n_seen = incr_mean_variance_axis(block, axis=0, **seen)
+            mean, variance, n_seen = incr_mean_variance_axis(
+                block, axis=0, last_mean=mean, last_var=variance, last_n=n_seen
+            )
         low, high = (torch.as_tensor(x, dtype=self.dtype) for x in min_max_axis(self.X, axis=0))
         mean, variance = (torch.as_tensor(x, dtype=torch.float64) for x in (mean, variance))
-        return Moments(n_rows, mean, variance, low, high, torch.zeros_like(variance))
+        counts = torch.full_like(mean, n_rows)
+        return Moments(n_rows, counts, mean, variance, low, high, torch.zeros_like(variance))
 
 
-class PairedRows(Rows):
-    """Damaged rows, and what each of them should become.
+# ------------------------------------------------------------------------------- statistics
 
-    Parameters
+
+@dataclass(frozen=True)
+class Moments:
+    """Statistics of a set of rows, by feature. The sum of two is that of all their rows.
+
+    Attributes
     ----------
-    damaged, clean : Rows
-        As many of each.
+    n_rows : int
+    counts : tensor of shape (n_features,), float64
+        Rows in which the feature is observed, not NaN. The other statistics are of these.
+    mean, variance : tensors of shape (n_features,), float64
+    low, high : tensors of shape (n_features,)
+        Lowest and highest value, in the dtype of the rows.
+    error : tensor of shape (n_features,), float64
+        Sum over the rows of the squared error of their reconstruction; zero where there is none.
     """
 
-    def __init__(self, damaged, clean):
-        self.damaged, self.clean = damaged, clean
-        self.clean.name = "X_clean"
-        self.device, self.home, self.shape = damaged.device, damaged.home, damaged.shape
-        self.estimator_name, self.dtype = damaged.estimator_name, damaged.dtype
+    n_rows: int
+    counts: torch.Tensor
+    mean: torch.Tensor
+    variance: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    error: torch.Tensor
 
     @property
-    def targets(self):
-        return self.clean
+    def observed_share(self):
+        """Share of the entries that are observed: 1 where no value is missing."""
+        return float(self.counts.mean()) / self.n_rows
 
-    def read(self, index):
-        """Return the damaged rows at a slice or an index tensor."""
-        return self.damaged.read(index)
+    def __add__(self, other):
+        """Return the moments of the rows of both [1]_.
 
-    def compute_hashes(self):
-        """Return a number for each row, the same where the damaged or the clean rows are equal.
-
-        If that connected most rows, as clean rows of zeros may, only damaged rows count.
+        References
+        ----------
+        .. [1] Chan, Golub and LeVeque, "Algorithms for computing the sample variance: analysis
+           and recommendations", The American Statistician 37, 1983.
         """
-        tables = self.damaged, self.clean
-        damaged, clean = (np.unique(t.compute_hashes(), return_inverse=True)[1] for t in tables)
-        n_nodes = len(self) * 2
-        edges = np.ones(len(self)), (damaged, len(self) + clean)
-        _, labels = connected_components(coo_array(edges, (n_nodes, n_nodes)), directed=False)
-        labels = labels[damaged]
-        return labels if 2 * np.bincount(labels).max() <= len(self) else damaged
+        counts = self.counts + other.counts
+        share = other.counts / counts.clamp(min=1)
+        step = other.mean - self.mean
+        mean = self.mean + share * step
+        # the variance within both sets of rows, and that between their means
+        variance = (1 - share) * self.variance + share * other.variance
+        variance = variance + share * (1 - share) * step.square()
+        low, high = torch.minimum(self.low, other.low), torch.maximum(self.high, other.high)
+        n_rows, error = self.n_rows + other.n_rows, self.error + other.error
+        return Moments(n_rows, counts, mean, variance, low, high, error)
 
-    def compute_fingerprint(self):
-        """Return the shapes and digests of some rows of both tables."""
-        return self.damaged.compute_fingerprint(), self.clean.compute_fingerprint()
+    def compute_r2(self):
+        """Return R² of the reconstruction, weighted by variance, as scikit-learn's `r2_score`.
 
-    def compute_moments(self):
-        """Return the `PairMoments` of both tables, or raise an error if an entry is not finite."""
-        damaged, clean = (rows.compute_moments() for rows in (self.damaged, self.clean))
-        if not all(isinstance(moments.n_rows, int) for moments in (damaged, clean)):
-            raise ValueError("X and X_clean contain NaN: pairs must have no missing values.")
-        return PairMoments(**vars(clean), damaged=damaged)
+        It is nan for fewer than two rows, or without any value. Constant features do not count,
+        unless all are.
+        """
+        if self.n_rows < 2 or not self.counts.any():
+            return float("nan")
+        # the variance of numbers that differ by very little is zero in float64
+        varies = (self.high > self.low) & (self.variance > 0)
+        if not varies.any():
+            return float((self.error == 0).double().mean())
+        spread = (self.counts * self.variance)[varies].sum()
+        return float(1 - self.error[varies].sum() / spread)
 
 
-def check_clean(X_clean, X, estimator):
-    """Return X_clean as a table that `make_rows` takes, not yet checked for NaN and infinity.
+class RunningMoments:
+    """Sums from which the `Moments` of a table are computed, block by block.
 
-    Raises
-    ------
-    ValueError
-        If it has not one row for each row of X.
+    The mean of the first block is subtracted before anything is squared: of numbers that are
+    large compared with their variance nothing would be left otherwise.
     """
-    X_clean = compute_lengths(convert_categories(read_interface(drop_gradients(X_clean))))
-    on_disk = is_sliced_on_disk(X_clean)
-    with raise_overflow_as_value_error(), note_text_columns(X_clean):
-        table = check_array(
-            make_stand_in(X_clean) if on_disk else X_clean,
-            accept_sparse="csr",
-            dtype="numeric" if is_numeric(X_clean) else [np.float64, np.float32],
-            ensure_all_finite=False,
-            input_name="X_clean",
-            estimator=estimator,
-        )
-    if X.shape[0] != table.shape[0]:
-        raise ValueError(
-            f"X_clean must have one row for each of the {X.shape[0]} rows of X; got "
-            f"{table.shape[0]}."
-        )
-    return X_clean if on_disk else table
+
+    n_rows = 0
+
+    def add(self, rows, restored=None):
+        """Add rows of shape (n, n_features) and, if there is one, their reconstruction."""
+        if not self.n_rows:
+            shift = rows.mean(dim=0, dtype=torch.float64)
+            if not shift.isfinite().all():
+                shift = rows.double().nanmean(dim=0).nan_to_num(nan=0.0)
+            self.shift = shift  # (n_features,)
+            self.total, self.squares, self.error, self.counts = shift.new_zeros(4, len(shift))
+            self.low = torch.full_like(rows[0], math.inf)
+            self.high = -self.low
+        lowest, highest, n_observed = rows, rows, len(rows)
+        centred = rows - self.shift  # float64
+        # in float64, because the square of a large number can be too large for float32
+        errors = None if restored is None else rows - restored.double()
+        # the sum costs less than looking for NaN everywhere
+        if not centred.sum().isfinite():
+            is_missing = rows.isnan()
+            lowest, highest = (rows.masked_fill(is_missing, x) for x in (math.inf, -math.inf))
+            n_observed = (~is_missing).sum(dim=0)
+            centred = centred.masked_fill(is_missing, 0.0)
+            errors = None if errors is None else errors.masked_fill(is_missing, 0.0)
+        self.low = torch.minimum(self.low, lowest.amin(dim=0))
+        self.high = torch.maximum(self.high, highest.amax(dim=0))
+        self.total += centred.sum(dim=0)
+        self.squares += centred.square_().sum(dim=0)
+        if errors is not None:
+            self.error += errors.square_().sum(dim=0)
+        self.counts += n_observed
+        self.n_rows += len(rows)
+
+    def is_finite(self):
+        """Tell whether the sum of all observed entries so far is finite."""
+        return bool(self.total.isfinite().all())
+
+    def compute(self):
+        """Return the `Moments` of all rows so far, on the CPU."""
+        counts = self.counts.clamp(min=1)
+        offset = self.total / counts
+        variance = (self.squares / counts - offset**2).clamp_(min=0)
+        found = self.counts, self.shift + offset, variance, self.low, self.high, self.error
+        return Moments(self.n_rows, *(values.cpu() for values in found))
+
+
+# ------------------------------------------------------------------- checks and conversions
 
 
 @contextmanager
-def note_text_columns(X):
-    """Note at a ValueError of the block which columns of a pandas frame are not numbers."""
-    try:
-        yield
-    except ValueError as error:
-        text = list_text_columns(X)
-        if text:
+def explain_errors(frame=None, shape=()):
+    """Raise a ValueError, without NumPy's warnings, if X has a number that no float holds.
+
+    At a ValueError of the block note which columns of a data frame are not numbers, and how an X
+    of a shape with more than two dimensions becomes a table.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            yield
+        except OverflowError as error:
+            raise ValueError(f"X has a number that is too large for a float ({error}).") from error
+        except (TypeError, ValueError) as error:
+            if len(shape) > 2:
+                error.add_note(
+                    "Pass each image, or signal, as one row: X.reshape(len(X), -1). Where the "
+                    "estimator has an image_shape, that is then (channels, height, width), with "
+                    "the channels first."
+                )
+            kinds = [(name, getattr(dtype, "kind", "O")) for name, dtype in list_dtypes(frame)]
+            text = [
+                str(name)
+                for name, kind in kinds
+                if kind in "mM" or (kind not in NUMERIC_KINDS and not can_be_float(frame[name]))
+            ]
             listed = ", ".join(text[:10]) + (", …" if len(text) > 10 else "")
-            error.add_note(f"Not numbers: column {listed}. Encode them, e.g. with OneHotEncoder.")
-        raise
-
-
-def list_text_columns(X):
-    """Return the names of the columns of a pandas frame that cannot be cast to floats."""
-    dtypes = list_column_dtypes(X) if hasattr(X, "iloc") else []
-    columns = zip(X.columns, dtypes, strict=True) if dtypes else []
-    others = [name for name, dtype in columns if get_kind(dtype) == "O"]
-    return [str(name) for name in others if not can_be_float(X[name])]
+            if text:
+                error.add_note(
+                    f"Not numbers: column {listed}. Encode categories with OneHotEncoder, dates as "
+                    "numbers, or leave such columns out."
+                )
+            raise
 
 
 def can_be_float(column):
@@ -547,51 +645,29 @@ def can_be_float(column):
     return True
 
 
-@contextmanager
-def raise_overflow_as_value_error():
-    """Raise a ValueError, without NumPy's warnings, if X has a number that no float holds."""
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except OverflowError as error:
-        raise ValueError(f"X has a number that is too large for a float ({error}).") from error
-
-
-def check_finite(values, estimator_name, allow_nan=False, name="X"):
+def check_finite(X, estimator_name, allow_nan=False, name="X"):
     """Raise scikit-learn's error about an array or tensor if it is not finite.
 
     Also under `assume_finite`, which saves scikit-learn a pass over X. Here it would save none,
     and hide which numbers are wrong.
     """
-    values = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
+    X = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
     # infinities of both signs may be in one sum
     with np.errstate(invalid="ignore"), config_context(assume_finite=False):
-        options = {"input_name": name, "estimator_name": estimator_name}
-        assert_all_finite(values, allow_nan=allow_nan, **options)
+        assert_all_finite(X, allow_nan=allow_nan, input_name=name, estimator_name=estimator_name)
 
 
-def convert_to_dense(rows):
-    """Return rows that were sliced from an array as a NumPy array, also if they are sparse.
-
-    They are sparse if AnnData is backed by a sparse file, or if Dask's blocks are sparse.
-    """
-    rows = rows if issparse(rows) else np.asarray(rows)
-    rows = rows.item() if rows.ndim == 0 else rows  # NumPy wraps a sparse matrix of Dask's
-    return rows.toarray() if issparse(rows) else rows
-
-
-def convert_to_tensor(array, *, copy=True):
-    """Return an array as a tensor that shares its memory, unless it is sparse.
-
-    With `copy` a NumPy array that is not in C order is copied into it.
-    """
+def convert_to_tensor(array):
+    """Return an array as a tensor that shares its memory, unless it is sparse or not in C order."""
     if isinstance(array, torch.Tensor):
         return array.detach().to_dense()
-    if isinstance(array, np.ndarray) and copy:
+    if isinstance(array, np.ndarray):
         array = np.ascontiguousarray(array)
-    try:  # unlike from_numpy, it takes read-only arrays without a warning
+    try:
+        # unlike from_numpy, it takes read-only arrays without a warning
         return torch.from_dlpack(array)
-    except BufferError:  # read-only, and NumPy or torch is too old to share that
+    except BufferError:
+        # read-only, and NumPy or torch is too old to share that
         return torch.from_numpy(np.array(array))
 
 
@@ -613,30 +689,3 @@ def is_known_to_torch(array):
     """Tell whether torch can select rows of a numeric array as it is in memory."""
     known = (array.dtype.kind in "bif" and array.dtype.itemsize <= 8) or array.dtype == np.uint8
     return known and array.dtype.isnative and all(stride >= 0 for stride in array.strides)
-
-
-def choose_float_dtype(dtype):
-    """Return the torch dtype, float32 or float64, for computing with a NumPy or torch dtype."""
-    if isinstance(dtype, torch.dtype):
-        return torch.float64 if dtype in WIDE_DTYPES else torch.float32
-    wide = np.result_type(dtype, np.float32) != np.float32
-    return torch.float64 if wide else torch.float32
-
-
-def leaves_room(X, device):
-    """Tell whether a tensor would take less than half of the free memory of a device."""
-    return device.type != "cuda" or X.nbytes < torch.cuda.mem_get_info(device)[0] / 2
-
-
-def warn_of_pairs(X, y):
-    """Warn of a y that is shaped like X, as clean rows in Keras's ``fit(noisy, clean)`` are."""
-    if y is None or isinstance(y, str):
-        return
-    shapes = [np.shape(t) if isinstance(t, list) else getattr(t, "shape", None) for t in (X, y)]
-    are_equal = shapes[0] is not None and tuple(shapes[0]) == tuple(shapes[1] or ())
-    if are_equal and len(shapes[0]) == 2 and shapes[0][1] > 1:
-        warnings.warn(
-            "y has the shape of X and is ignored: rows of X are not restored to rows of y. "
-            "Pass clean rows as DenoisingAutoencoder().fit(X, X_clean=...).",
-            stacklevel=4,  # where fit was called
-        )

@@ -4,168 +4,135 @@ That is what pickle, joblib, cloudpickle and skops save: no objects of torch or 
 that depends on a device, and nothing that only training needs.
 """
 
-import copy
-import zlib
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from numbers import Number
+import pickle
+import sys
 
 import numpy as np
 import torch
-from skorch.history import History
 
-from ._callbacks import SavedObject, strip_training_state
-from ._isolation import isolate_torch
-from ._missing import FillMissing
-from ._model import OUT_OF_MEMORY, Model, is_out_of_memory
-from ._networks import Architecture, LinearPath, make_coders
+from ._callbacks import SavedObject, change_callbacks, strip_callback
+from ._gaussian import FillMissing
+from ._model import Model
+from ._networks import Architecture, make_coders
 from ._plan import Plan, resolve_device
-from ._rows import convert_to_tensor
+from ._training import Training
 from ._units import Units
 
-FORMAT = 2  # of the state that is saved
+FORMAT = 4  # of the state that is saved
 DEVICE = "torch.device"  # marks a device that is saved as text
+
+# Packages of objects that are saved with the estimator as they are: a script's own ones, those
+# that need no import, and those that the estimator needs anyway.
+KEPT_PACKAGES = ("__main__", "builtins", "numpy", "torch", __package__)
 
 
 def pack_state(state, with_optimizer):
     """Return the state of an estimator, its attributes by name, for saving.
 
+    Factories of networks are in it as they are: the way of saving decides whether it takes them.
+
     Parameters
     ----------
     state : dict
     with_optimizer : bool
-        Whether to include the moments of the optimizer.
+        Whether to include the moments of the optimizer, which take twice the size of the weights.
     """
-    state = {**state, "net_params": strip_training_state(state["net_params"])}
-    state.pop("_shares_weights_", None)  # not with what is loaded
+    net_params = change_callbacks(state["net_params"], strip_callback)
+    packed = {**state, "net_params": net_params, "_format_": FORMAT}
     if isinstance(state["device"], torch.device):
-        state["device"] = DEVICE, str(state["device"])
-    if "_model_" in state:
-        net, kind = state["_net_"], state["_array_kind_"]
-        state["_net_"] = net if isinstance(net, dict) else pack_training(net, with_optimizer)
-        plan = vars(state["_plan_"])
-        state["_plan_"] = {**plan, "net_params": strip_training_state(plan["net_params"])}
-        state["_model_"] = pack_model(state["_model_"])
-        state["_array_kind_"] = convert_to_arrays(kind), isinstance(kind, torch.Tensor)
-    return seal_state(state)
-
-
-def unpack_state(saved):
-    """Return the state that `pack_state` was given, with the model on this machine's device.
-
-    Of the net there are only the numbers from which it is made when it is needed.
-    """
-    state = unseal_state(saved)
-    if state["device"] and state["device"][0] == DEVICE:
-        state["device"] = torch.device(state["device"][1])
-    if "_model_" in state:
-        state["_plan_"] = Plan(**state["_plan_"])
-        state["_model_"] = unpack_model(state["_model_"]).to(find_device(state["device"]))
-        kind, is_tensor = state["_array_kind_"]
-        state["_array_kind_"] = convert_to_tensors(kind) if is_tensor else kind
-    return state
-
-
-def find_device(device):
-    """Return the device to load to: the CPU where the device of the fit is missing."""
-    try:
-        return resolve_device(device, "estimator")
-    except ValueError:
-        return "cpu"
-
-
-def pack_model(model):
-    """Return a model as a dict of numbers, text and arrays.
-
-    Factories of networks are in it as they are: the way of saving decides whether it takes them.
-    """
-    path = model.architecture.linear_path
-    path = None if path is None else vars(path)
-    return {
-        "architecture": {**vars(model.architecture), "linear_path": path},
-        "units": convert_to_arrays(model.units.get_state()),
-        "input_units": pack_input_units(model),
+        packed["device"] = DEVICE, str(state["device"])
+    if "_model_" not in state:
+        return packed
+    plan, model, training = state["_plan_"], state["_model_"], state["_training_"]
+    packed["_plan_"] = {
+        **vars(plan),
+        "architecture": vars(plan.architecture),
+        "net_params": change_callbacks(plan.net_params, strip_callback),
+    }
+    # Only pairs of rows have two units. For others one object must be loaded in both places: that
+    # `input_units is units` is what tells them from pairs.
+    all_units = dict.fromkeys([model.units, model.input_units])
+    packed["_model_"] = {
+        "architecture": vars(model.architecture),
+        "units": [convert_to_arrays(units.get_state()) for units in all_units],
         "weights": convert_to_arrays(model.state_dict()),
         "row_width": model.row_width,
         "estimator_name": model.estimator_name,
     }
+    packed["_training_"] = {
+        "history": [pack_epoch(epoch) for epoch in training.history],
+        "generator": convert_to_arrays(training.generator.get_state()),
+        "moments": convert_to_arrays(training.moments if with_optimizer else {}),
+        "best_epoch": training.best_epoch,
+        "start_loss": training.start_loss,
+        "sums": training.sums,
+    }
+    kind = state["_array_kind_"]
+    packed["_array_kind_"] = convert_to_arrays(kind), isinstance(kind, torch.Tensor)
+    return packed
 
 
-def pack_input_units(model):
-    """Return the state of the units of what a model encodes, or None for those of its outputs."""
-    is_same = model.input_units is model.units
-    return None if is_same else convert_to_arrays(model.input_units.get_state())
+def pack_epoch(epoch):
+    """Return an epoch of a history for saving."""
+    # The batches are many, and nothing reads them once the epoch is over. A name that is the same
+    # object in all epochs is written to a pickle once.
+    return {sys.intern(name): [] if name == "batches" else epoch[name] for name in epoch}
 
 
-def unpack_model(packed):
-    """Return the model that `pack_model` was given.
+def unpack_state(packed):
+    """Return the state that `pack_state` was given, with the model on this machine's device.
 
     Raises
     ------
     ValueError
-        If the weights do not fit the network.
+        If the format is that of another release, or if the weights do not fit the network.
     """
-    path = packed["architecture"]["linear_path"]
-    path = None if path is None else LinearPath(**path)
-    architecture = Architecture(**{**packed["architecture"], "linear_path": path})
-    units = Units(**convert_to_tensors(packed["units"]))
-    own = packed["input_units"]
-    input_units = units if own is None else Units(**convert_to_tensors(own))
-    encoder, decoder = make_coders(architecture, units)
-    rest = packed["row_width"], packed["estimator_name"]
+    if packed.get("_format_") != FORMAT:
+        raise ValueError(
+            "The file was saved by another release of sklearn_ae, in a format that this one cannot "
+            "read. Load it with that release."
+        )
+    state = {name: value for name, value in packed.items() if name != "_format_"}
+    if isinstance(state["device"], tuple) and state["device"][:1] == (DEVICE,):
+        state["device"] = torch.device(state["device"][1])
+    if "_model_" not in state:
+        return state
+    # The device of the fit may be missing on this machine, or have been set to a wrong value.
+    try:
+        device = resolve_device(state["device"], "estimator")
+    except ValueError:
+        device = "cpu"
+    state["_model_"] = unpack_model(state["_model_"]).to(device)
+    architecture = Architecture(**state["_plan_"]["architecture"])
+    state["_plan_"] = Plan(**{**state["_plan_"], "architecture": architecture})
+    training, generator = state["_training_"], torch.Generator()
+    generator.set_state(convert_to_tensors(training["generator"]))
+    moments = convert_to_tensors(training["moments"])
+    known = {name: training[name] for name in ("history", "best_epoch", "start_loss")}
+    sums = training.get("sums", {})
+    state["_training_"] = Training(generator=generator, moments=moments, sums=sums, **known)
+    kind, is_tensor = state["_array_kind_"]
+    state["_array_kind_"] = convert_to_tensors(kind) if is_tensor else kind
+    return state
+
+
+def unpack_model(packed):
+    """Return the model of a packed state, or raise a ValueError if its weights do not fit."""
+    architecture = Architecture(**packed["architecture"])
+    all_units = [Units(**convert_to_tensors(units)) for units in packed["units"]]
+    units, input_units = all_units[0], all_units[-1]
+    encoder, decoder = make_coders(architecture, units.scale)
     n_factors = architecture.n_fill_factors
     fill = FillMissing(architecture.n_features, n_factors) if n_factors else None
-    model = Model(architecture, units, input_units, encoder, decoder, *rest, fill)
+    width, name = packed["row_width"], packed["estimator_name"]
+    model = Model(architecture, units, input_units, encoder, decoder, width, name, fill)
     try:
-        model.load_state_dict(convert_to_tensors(packed["weights"], copy=False))
+        model.load_state_dict(convert_to_tensors(packed["weights"]))
     except RuntimeError as error:
         raise ValueError(
             "The networks that encoder and decoder return are not those that were saved."
         ) from error
     return model.eval()
-
-
-def pack_training(net, with_optimizer):
-    """Return the state from which training continues, as a dict of numbers, text and arrays.
-
-    Parameters
-    ----------
-    net : AutoencoderNet
-    with_optimizer : bool
-        Whether to include the moments of the optimizer, which take twice the size of the weights.
-    """
-    moments = net.optimizer_.state_dict()["state"] if with_optimizer else {}
-    return {
-        "generator": convert_to_arrays(net.iterator_train__generator.get_state()),
-        "optimizer": convert_to_arrays(moments),
-        "history": pack_history(net.history),
-        "best_epoch": net.best_epoch_,
-        "start_loss": net.start_loss_,
-    }
-
-
-def unpack_training(net, packed):
-    """Set the training state of a new net from a packed one."""
-    net.iterator_train__generator.set_state(convert_to_tensors(packed["generator"]))
-    state = net.optimizer_.state_dict()
-    state["state"] = convert_to_tensors(packed["optimizer"])
-    net.optimizer_.load_state_dict(state)
-    net.history_ = History(unpack_history(packed["history"]))
-    net.best_epoch_, net.start_loss_ = packed["best_epoch"], packed["start_loss"]
-
-
-def pack_history(history):
-    """Convert a history to one list per name, with None for epochs that lack it."""
-    names = {name: None for row in history for name in row if name != "batches"}
-    return {name: [row.get(name) for row in history] for name in names}
-
-
-def unpack_history(columns):
-    """Yield the epochs that `pack_history` was given, without their batches."""
-    for values in zip(*columns.values(), strict=True):
-        row = {name: v for name, v in zip(columns, values, strict=True) if v is not None}
-        yield {**row, "batches": []}
 
 
 def convert_to_arrays(tree):
@@ -175,148 +142,40 @@ def convert_to_arrays(tree):
     return tree.detach().cpu().numpy() if isinstance(tree, torch.Tensor) else tree
 
 
-def convert_to_tensors(tree, copy=True):
-    """Return the tensors that `convert_to_arrays` was given; with `copy` they own their memory."""
+def convert_to_tensors(tree):
+    """Return what `convert_to_arrays` was given, as tensors that own their memory."""
     if isinstance(tree, dict):
-        return {name: convert_to_tensors(value, copy) for name, value in tree.items()}
-    if not isinstance(tree, np.ndarray):
-        return tree
-    return torch.from_numpy(tree.copy()) if copy else convert_to_tensor(tree)
+        return {name: convert_to_tensors(value) for name, value in tree.items()}
+    # Arrays that are mapped from a file, or belong to the estimator that is copied, must not be
+    # written to, as an optimizer writes to its moments.
+    return torch.from_numpy(tree.copy()) if isinstance(tree, np.ndarray) else tree
 
 
-def seal_state(state):
-    """Return the state of an estimator with its format and checksum."""
-    return {**state, "_format_": FORMAT, "_checksum_": compute_checksum(state)}
+def wrap_objects(state):
+    """Return the state of a fitted estimator with what only training needs as `SavedObject`s.
 
-
-def unseal_state(state):
-    """Return the state that `seal_state` was given.
-
-    Raises
-    ------
-    ValueError
-        If the checksum does not match, or if the format is that of another release.
+    These are callbacks, and an optimizer or a corruption from the user's libraries.
     """
-    state = dict(state)
-    if state.pop("_format_", 0) != FORMAT:
-        raise ValueError(
-            "The file was saved by another release of sklearn_ae, in a format that this one cannot "
-            "read. Load it with that release."
-        )
-    if state.pop("_checksum_", None) != compute_checksum(state):
-        raise ValueError("The file is damaged: its checksum does not match.")
-    return state
+    if "_model_" not in state:
+        return state
+    return {**wrap_training(state), "_plan_": wrap_training(state["_plan_"])}
 
 
-def compute_checksum(state):
-    """Return the CRC-32 of the numbers, text and arrays in nested containers.
-
-    It finds damage, not fraud, and takes less than half the time of a cryptographic digest. Random
-    states and objects of this package are included. Classes, functions and other objects that
-    may be parameters are not: the code behind a name may change.
-    """
-    checksum = 0
-    for piece in iterate_bytes(state):
-        checksum = zlib.crc32(piece, checksum)
-    return checksum
+def wrap_training(params):
+    """Return parameters, or the choices of a plan, with what only training needs wrapped."""
+    names = params.keys() & {"optimizer", "corruption"}
+    wrapped = {name: wrap_object(params[name]) for name in names}
+    return {**params, **wrapped, "net_params": change_callbacks(params["net_params"], wrap_object)}
 
 
-def iterate_bytes(tree):
-    """Yield the bytes that `compute_checksum` counts, and those of the structure around them."""
-    if isinstance(tree, dict):
-        yield f"dict {len(tree)} ".encode()
-        for name in sorted(tree, key=str):
-            yield f"{name} ".encode()
-            yield from iterate_bytes(tree[name])
-    elif isinstance(tree, list | tuple):
-        yield f"list {len(tree)} ".encode()
-        for value in tree:
-            yield from iterate_bytes(value)
-    elif isinstance(tree, np.ndarray) and tree.dtype.hasobject:
-        yield from iterate_bytes(tree.tolist())
-    elif isinstance(tree, np.ndarray):
-        yield f"{tree.dtype.str} {tree.shape} ".encode()
-        yield np.ascontiguousarray(tree)
-    elif tree is None or isinstance(tree, str | bool | Number | np.generic):
-        yield f"{tree} ".encode()
-    elif isinstance(tree, np.random.RandomState):
-        yield from iterate_bytes(tree.get_state())
-    elif isinstance(tree, partial):
-        yield from iterate_bytes([tree.args, tree.keywords])
-    elif isinstance(tree, SavedObject):  # an object may be missing here
-        return
-    elif type(tree).__module__.startswith(f"{__package__}."):
-        yield from iterate_bytes(vars(tree))
-
-
-@contextmanager
-def restore_on_error(estimator, trains_on):
-    """Run the block in torch's default state, and restore the estimator if it raises.
-
-    Parameters
-    ----------
-    estimator : BaseAutoencoder
-    trains_on : bool
-        Whether the block trains the model of the estimator, or makes a new one.
-    """
-    with isolate_torch():
-        own_weights(estimator)
-        checkpoint = make_checkpoint(estimator) if trains_on else None
-    before = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
-    generator = estimator.random_state
-    drawn = generator.get_state() if isinstance(generator, np.random.RandomState) else None
+def wrap_object(value):
+    """Return a `SavedObject` for an object of a user's library; other values as they are."""
+    kind = value if hasattr(value, "__qualname__") else type(value)
     try:
-        with isolate_torch():
-            yield
-    except BaseException as error:
-        if drawn is not None:
-            generator.set_state(drawn)
-        for name in [name for name in vars(estimator) if name.endswith("_")]:
-            delattr(estimator, name)
-        vars(estimator).update(before)
-        if trains_on:
-            with isolate_torch():
-                restore_checkpoint(estimator, checkpoint)
-        if is_out_of_memory(error):
-            raise MemoryError(OUT_OF_MEMORY) from error
-        raise
-
-
-def share_weights(estimator, n_components):
-    """Return the fitted attributes of an ordered estimator for one with a smaller code.
-
-    From now on both own their weights only after `own_weights`.
-    """
-    estimator._shares_weights_ = True
-    state = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
-    net = state["_net_"]
-    return {
-        **state,
-        "_model_": estimator._model_.truncate(n_components),
-        "_net_": net if isinstance(net, dict) else pack_training(net, with_optimizer=True),
-        "_plan_": replace(estimator._plan_, n_components=n_components),
-        "n_components_": n_components,
-        "explained_variance_ratio_": estimator.explained_variance_ratio_[:n_components],
-    }
-
-
-def own_weights(estimator):
-    """Give an estimator a copy of its weights before it is trained, if others share them."""
-    if vars(estimator).pop("_shares_weights_", False):
-        net = estimator._net_
-        if not isinstance(net, dict):
-            estimator._net_ = pack_training(net, with_optimizer=True)
-        estimator._model_ = copy.deepcopy(estimator._model_)
-
-
-def make_checkpoint(estimator):
-    """Return what training changes in the net and the units of a fitted estimator."""
-    units = estimator.net_.module_.units
-    return {"net": estimator.net_.make_checkpoint(), "range": (units.low, units.high)}
-
-
-def restore_checkpoint(estimator, checkpoint):
-    """Undo what training has changed since the checkpoint was made."""
-    estimator.net_.restore(checkpoint["net"])
-    units = estimator.net_.module_.units
-    units.low, units.high = checkpoint["range"]
+        if kind.__module__.split(".")[0] in KEPT_PACKAGES:
+            return value
+        return SavedObject(pickle.dumps(value), f"{kind.__module__}.{kind.__qualname__}")
+    except Exception:
+        # Functions built into an extension have no module. Other objects only cloudpickle can
+        # pickle, and it is then cloudpickle that saves the estimator.
+        return value

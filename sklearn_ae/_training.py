@@ -1,108 +1,310 @@
-"""Training: the skorch net, its loop, and the schedules of the learning rate."""
+"""Training: the loop over the epochs, the skorch net, and the schedules of the learning rate."""
 
 import copy
 import math
-import warnings
+import sys
 from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from torch.utils.data import Dataset, Subset
+from skorch.history import History
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ._batches import Batch, Batches, FixedBatches, StandardizedRows
-from ._correction import get_solved_layers, set_to_zero
-from ._evidence import CrossFit, KeptEpoch
-from ._folds import CrossFitTrial
-from ._isolation import isolate_torch
-from ._judging import (
-    compute_validation_losses,
-    fit_noise_to_training_rows,
-    judge_start,
-    measure_rows,
-    solve_after_training,
-)
-from ._losses import NegativeBound, ReconstructionLoss
-from ._networks import LINEAR_PATH
-from ._ordering import use_best_sizes
-from ._random import seed_torch
-from ._rows import make_rows
+from ._batches import Rowset
+from ._isolation import isolate_torch, seed_torch
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 STEPS_AT_ONCE = 2**12  # steps whose learning rates are computed together
 
-SCHEDULES = ("one_cycle", "cosine", "constant")
 
-# name: (class, options)
-OPTIMIZERS = {
-    "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True}),
-    "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
-}
-LINEAR_PATH_WITHOUT_DECAY = {"param_groups": [(LINEAR_PATH, {"weight_decay": 0.0})]}
+@dataclass
+class Training:
+    """What a training leaves behind for the next one, and for the fitted attributes.
+
+    Attributes
+    ----------
+    history : list of dict
+        Losses and times of all epochs, a `skorch.history.History` or its rows.
+    generator : torch.Generator
+        For the order of the rows.
+    moments : dict
+        State of the optimizer, by parameters; empty if the next training begins anew.
+    best_epoch : int
+        Epoch whose weights were kept, counted as in the history; 0 is the start.
+    start_loss : float or None
+        Mean loss of the rows that judge before the first epoch.
+    diverged : bool
+        Whether the last epoch had no finite loss.
+    net : AutoencoderNet or None
+        That has trained the model; None if it has trained several as one, or was not saved.
+    sums : dict
+        Over all rows that were measured so far, by names: what the chunks of a stream add to.
+    """
+
+    history: list
+    generator: torch.Generator
+    moments: dict = field(default_factory=dict)
+    best_epoch: int = 0
+    start_loss: float | None = None
+    diverged: bool = False
+    net: NeuralNet | None = None
+    sums: dict = field(default_factory=dict)
+
+    def copy(self):
+        """Return a copy that can go on while this one stays as it is."""
+        generator = torch.Generator()
+        generator.set_state(self.generator.get_state())
+        moments = copy.deepcopy(self.moments)
+        return replace(
+            self,
+            history=list(self.history),
+            generator=generator,
+            moments=moments,
+            net=None,
+            sums=dict(self.sums),
+        )
+
+    def find_net(self, model, plan):
+        """Return the skorch net of a model; it is made when it is first asked for."""
+        if self.net is None:
+            self.net = make_net(model, plan, self)
+        return self.net
+
+    def list_results(self, objective, solved_loss):
+        """Return the fitted attributes that come of training, by name, in units of X.
+
+        Parameters
+        ----------
+        objective : ReconstructionLoss or NegativeBound
+        solved_loss : float or None
+            Of the weights that are kept, if their last layer was solved after training.
+        """
+        convert, start, validation = objective.convert_loss, None, None
+        training = [convert(row["train_loss"]) for row in self.history]
+        if self.start_loss is not None:
+            # a chunk of rows, which none have judged, has no such loss
+            judged = [row["valid_loss"] for row in self.history if "valid_loss" in row]
+            start, validation = convert(self.start_loss), list(map(convert, judged))
+        best = [start, *(validation or training)][self.best_epoch]
+        return {
+            "loss_curve_": training,
+            "validation_loss_curve_": validation,
+            "start_loss_": start,
+            "n_iter_": len(training),
+            "best_epoch_": self.best_epoch,
+            "best_loss_": best if solved_loss is None else convert(solved_loss),
+        }
 
 
-def make_net(plan, model, generator, corruption, options):
-    """Return an initialised skorch net that trains a model.
+def train(trial, plan, follower, net=None, training=None):
+    """Train the network of a trial, and load the weights to keep.
 
     Parameters
     ----------
+    trial : Trial
     plan : Plan
-    model : Model
-    generator : torch.Generator
-        On the CPU, for the order of the rows and the seed of their corruption.
-    corruption : callable (batch, generator) -> batch, or None
-        For standardised rows.
-    options : dict
-        Parameters of `AutoencoderNet` that are not in the plan, or replace those of the plan.
+    follower : Callback
+        Is told of the epochs before the callbacks of the net.
+    net : AutoencoderNet, default=None
+        That of the training that goes on; None for a new one.
+    training : Training, default=None
+        What goes on.
+
+    Returns
+    -------
+    training : Training
+    attributes : dict
+        Fitted attributes that the code of the network adds, by name.
     """
-    optimizer, _ = OPTIMIZERS.get(plan.optimizer, (plan.optimizer, {}))
-    drawing = {"generator": generator, "corruption": corruption}
-    params = {
-        "module": model,
-        "criterion": ReconstructionLoss if plan.beta is None else NegativeBound,
-        **{f"criterion__{name}": v for name, v in list_loss_options(plan, model.units).items()},
-        "optimizer": optimizer,
-        **{f"optimizer__{name}": value for name, value in plan.optimizer_options.items()},
-        "batch_size": plan.batch_size,
-        **{f"iterator_train__{name}": value for name, value in drawing.items()},
-        **{f"iterator_valid__{name}": value for name, value in drawing.items()},
-        "n_iter_no_change": plan.n_iter_no_change,
-        "tol": plan.tol,
-        "precision": plan.precision,
-        "verbose": plan.verbose,
-        "schedule": plan.schedule,
-        "lr": plan.learning_rate,
-        "linear_weight": plan.linear_weight,
-        "max_epochs": plan.max_epochs,
-        "device": plan.device,
-        **options,
-        **(plan.net_params or {}),
-    }
-    net = AutoencoderNet(**params).initialize()
-    # skorch keeps the module that it was given beside the one that it trains
-    net.module = type(model)
-    return net
+    if net is None:
+        net = make_net(trial.network, plan)
+    else:
+        net = net.pass_on(trial.network, plan, training)
+    # of several ranks only the first prints, and writes files
+    callbacks = trial.all_ranks.select_callbacks(net.callbacks_)
+    net.callbacks_ = [("estimator_callbacks", follower), *callbacks]
+    for _, callback in callbacks:
+        if isinstance(callback, EpochBar | EpochLog):
+            callback.convert = trial.objective.convert_loss
+    for group in net.optimizer_.param_groups:  # torch's schedulers need it to go on
+        group.setdefault("initial_lr", group["lr"])
+    # dropout, cuts and draws of codes take numbers from torch's global generators
+    with nullcontext() if trial.seed is None else seed_torch(trial.seed, plan.device):
+        net.notify("on_train_begin", X=trial.batches.dataset, y=None)
+        try:
+            trial.begin()
+            diverged = plan.max_epochs > 0 and run_epochs(trial, plan, net)
+            is_complete = not diverged and trial.interrupt is None
+            attributes = trial.decide(len(net.history), is_complete)
+        finally:
+            trial.close()
+        if have_hooks(net.callbacks_, "on_train_end"):
+            # EarlyStopping(load_best=True) loads weights of its own
+            kept = copy.deepcopy(net.module_.state_dict())
+            net.notify("on_train_end", X=trial.batches.dataset, y=None)
+            net.module_.load_state_dict(kept)
+    # the next fit begins anew; after a divergence the moments may not be finite
+    if diverged or not plan.is_chunk:
+        net.optimizer_.state.clear()
+    # a net of several networks that trained as one is not that of the model
+    is_alone = net.module_ is trial.models[-1]
+    # the code of the model may have been cut
+    net.module_, net.callbacks_ = trial.model, callbacks
+    training = Training(
+        history=net.history,
+        generator=trial.generator,
+        moments=net.optimizer_.state_dict()["state"],
+        best_epoch=trial.best_epoch,
+        start_loss=trial.start_loss,
+        diverged=diverged,
+        net=net if is_alone else None,
+        sums=trial.sums,
+    )
+    return training, attributes
 
 
-def change_net(net, plan, corruption, options):
-    """Let a net go on training by another plan; its optimizer and batch size stay."""
-    net.set_params(precision=plan.precision, linear_weight=plan.linear_weight, **options)
-    net.iterator_train__corruption = corruption
-    loss = net.criterion(**list_loss_options(plan, net.module_.units))
-    net.criterion_ = loss.to(net.device)
+def explain_interrupt(error, training):
+    """Return a KeyboardInterrupt with a note, which its traceback shows, on what was kept."""
+    error.add_note(
+        f"The estimator is fitted all the same: of {len(training.history)} epochs it has kept "
+        f"epoch {training.best_epoch}, the best so far."
+    )
+    return error
 
 
-def list_loss_options(plan, units):
-    """Return the arguments of the loss of a plan."""
-    own = {"clips": plan.clip} if plan.beta is None else {"beta": plan.beta}
-    return {"name": plan.loss, "units": units, "skips_missing": plan.missing_rate > 0, **own}
+def run_epochs(trial, plan, net):
+    """Train for `max_epochs` epochs, or until early stopping, a callback or Ctrl-C ends it.
+
+    After a KeyboardInterrupt, which becomes the trial's, the history has the epochs that were
+    finished. It is raised at once if none was, of a chunk of
+    rows, or if other processes train, too.
+
+    Returns
+    -------
+    diverged : bool
+        Whether the last epoch has no finite loss.
+    """
+    batches, ranks = trial.batches, trial.ranks
+    valid = None if trial.held_out is None else trial.held_out.dataset
+    # batch hooks cost a synchronisation with the device, so they are called only if needed
+    is_watched = have_hooks(net.callbacks_, *BATCH_HOOKS)
+    forward = ranks.wrap_forward(trial.network)
+    # with a constant schedule the optimizer, or a callback, has the rate
+    rates = None
+    if plan.schedule != "constant":
+        n_steps = plan.max_epochs * len(batches)
+        rates = compute_learning_rates(plan.schedule, plan.learning_rate, n_steps)
+    net.stop_, n_stalled, n_before = False, 0, len(net.history)
+    n_finished, diverged = n_before, False
+    try:
+        for epoch in range(n_before + 1, n_before + plan.max_epochs + 1):
+            net.notify("on_epoch_begin", dataset_train=batches.dataset, dataset_valid=valid)
+            train_loss, last_batch = run_epoch(trial, plan, net, forward, rates, is_watched)
+            losses = judge_epoch(trial, net, is_watched)
+            # the loss of a batch is that before its step: the last step may have diverged unseen
+            after = trial.measure_rows([last_batch], trial.network)
+            found = [train_loss, after] if losses is None else [train_loss, after, losses]
+            diverged = ranks.is_any(not all(np.isfinite(values).all() for values in found))
+            if not diverged:
+                n_stalled = 0 if trial.keep(epoch, losses) > plan.tol else n_stalled + 1
+            n_finished = epoch
+            net.notify("on_epoch_end", dataset_train=batches.dataset, dataset_valid=valid)
+            if diverged or ranks.is_any(net.stop_) or n_stalled >= plan.n_iter_no_change:
+                break
+    except KeyboardInterrupt as error:
+        n_finished = max(n_finished, trial.best_epoch)
+        if n_finished == n_before or plan.is_chunk or trial.all_ranks.count > 1:
+            raise
+        trial.interrupt = error
+        net.history_ = History(net.history[:n_finished])
+    return diverged
+
+
+def run_epoch(trial, plan, net, forward, rates, is_watched):
+    """Make a step with each batch, and record the mean loss.
+
+    Parameters
+    ----------
+    trial : Trial
+    plan : Plan
+    net : AutoencoderNet
+    forward : callable
+        Returns the `Output` of the network for the inputs of a batch.
+    rates : iterator of float or None
+        Learning rates of the steps.
+    is_watched : bool
+        Whether a callback has hooks for batches.
+
+    Returns
+    -------
+    train_loss : float
+    last_batch : Batch
+    """
+    batches, objective, optimizer = trial.batches, trial.objective, net.optimizer_
+    parameters = list(trial.network.parameters())
+    trial.network.train()
+    # A sum in place, brought to the host once: the tensors that a new sum in each step would leave
+    # between those of the step would keep the allocator from using their memory again.
+    total = torch.zeros((), device=plan.device)
+    for batch in batches:
+        if is_watched:
+            net.notify("on_batch_begin", batch=batch[:2], training=True)
+        if rates is not None:
+            rate = next(rates)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        # as optimizer.zero_grad(), in a tenth of its time
+        for parameter in parameters:
+            parameter.grad = None
+        if plan.precision == "float32":
+            output = forward(batch.inputs)
+        else:
+            with torch.autocast(torch.device(plan.device).type, torch.bfloat16):
+                output = forward(batch.inputs)
+            output = output.float()
+        loss = weighted = objective(output, batch.targets)
+        # the linear path alone should stay a good model, so that its code stays near PCA's
+        if plan.linear_weight:
+            weighted = loss + plan.linear_weight * objective.compare(output.linear, batch.targets)
+        # the weight is the share of this rank, or the number of networks, whose losses add up
+        weighted.backward(batch.weight)
+        if is_watched:
+            named = list(net.get_all_learnable_params())
+            net.notify("on_grad_computed", named_parameters=named, batch=batch[:2], training=True)
+        optimizer.step()
+        if batch.n_own:
+            total.add_(loss.detach(), alpha=batch.n_own)
+        if is_watched:
+            net.end_batch("train", batch, loss, output.restored)
+    total = trial.ranks.sum(total)
+    trial.ranks.copy_buffers(trial.model)
+    train_loss = float(total) / len(batches.index)
+    net.record("train", train_loss, len(batches.index), is_watched)
+    return train_loss, batch
+
+
+def judge_epoch(trial, net, is_watched):
+    """Record the mean loss of the rows that judge, and return the losses; None if none judge."""
+    if trial.held_out is None:
+        return None
+    if is_watched:
+        trial.network.eval()
+        for batch in trial.held_out:
+            net.notify("on_batch_begin", batch=batch[:2], training=False)
+            with torch.no_grad():
+                output = trial.network.compute_output(batch.inputs)
+                loss = trial.objective(output, batch.targets)
+            net.end_batch("valid", batch, loss, output.restored)
+    losses = trial.judge()
+    net.record("valid", float(losses.mean()), losses.shape[-1], is_watched)
+    return losses
 
 
 class EpochTasks(Callback):
@@ -115,31 +317,56 @@ class EpochTasks(Callback):
         The context of the estimator's fit.
     X, y : object
         Handed to the callbacks.
+    copy_fitted : callable
+        Returns the attributes of an estimator with a copy of the present weights, by name.
     """
 
-    def __init__(self, estimator, context, X, y):
+    def __init__(self, estimator, context, X, y, copy_fitted):
         self.estimator = estimator
         self.context = context
-        self.data = {"X": X, "y": y}
+        self.X, self.y = X, y
+        self.copy_fitted = copy_fitted
 
     def on_epoch_begin(self, net, **kwargs):
         """Begin the task of this epoch."""
         self.task = self.context.subcontext(task_name="epoch")
-        self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        self.task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
     def on_epoch_end(self, net, **kwargs):
         """End the task of this epoch."""
         net.stop_ |= self.task.call_on_fit_task_end(
             estimator=self.estimator,
-            **self.data,
-            reconstruction_attributes=net.copy_for_inference,
+            X=self.X,
+            y=self.y,
+            reconstruction_attributes=self.copy_fitted,
         )
 
 
+class EpochLog(PrintLog):
+    """One line for each epoch: losses as `loss_curve_` has them, and colours on a terminal only.
+
+    Attributes
+    ----------
+    convert : callable
+        Returns a loss of standardised rows in units of X.
+    """
+
+    convert = float
+
+    def format_row(self, row, key, color):
+        """Return an entry of the line as text."""
+        if key.endswith("_loss"):
+            row = {**row, key: self.convert(row[key])}
+        if not sys.stdout.isatty():
+            row = {**row, f"{key}_best": False}  # it is the best that has a colour
+        return super().format_row(row, key, color)
+
+
 class EpochBar(Callback):
-    """A progress bar over the epochs."""
+    """A progress bar over the epochs, with the losses as `loss_curve_` has them."""
 
     writes_output = True
+    convert = float
 
     def on_train_begin(self, net, **kwargs):
         """Draw the empty bar."""
@@ -147,8 +374,9 @@ class EpochBar(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Move the bar on and show the losses."""
-        losses = {name: net.history[-1].get(name) for name in ("train_loss", "valid_loss")}
-        self.bar_.set_postfix({k: f"{v:.4g}" for k, v in losses.items() if v is not None})
+        row = net.history[-1]
+        losses = {name: row[name] for name in ("train_loss", "valid_loss") if name in row}
+        self.bar_.set_postfix({k: f"{self.convert(v):.4g}" for k, v in losses.items()})
         self.bar_.update()
 
     def on_train_end(self, net, **kwargs):
@@ -157,117 +385,48 @@ class EpochBar(Callback):
         del self.bar_
 
 
-class HoldOutTrial:
-    """What a net trains and is judged by: its module, and the rows that are held out.
-
-    Attributes
-    ----------
-    network : torch.nn.Module
-    batches : Batches
-        Of the rows to train on.
-    held_out : FixedBatches or None
-    """
-
-    measure_training_rows = None  # the held-out rows judge the network itself
-
-    def __init__(self, net, X):
-        train, valid = net.get_split_datasets(X)
-        self.network = net.module_
-        self.batches = net.get_iterator(train, training=True)
-        self.held_out = None if valid is None else net.get_iterator(valid)
-
-    def list_models(self):
-        """Return the models, that of the estimator last."""
-        return [self.network]
-
-    def list_solved_layers(self):
-        """Return the layers of the decoder that are solved in closed form."""
-        return [get_solved_layers(self.network)]
-
-    def close(self):
-        """Leave the net as it is."""
-
-
 class AutoencoderNet(NeuralNet):
-    """A skorch net that trains on rows in memory at the speed of a hand-written loop.
+    """A skorch net that owns a network, its optimizer, callbacks and history.
 
-    It differs from `skorch.NeuralNet` in these points. The losses of an epoch are summed on the
-    device and brought to the host once. Batch hooks are called only if a callback has them. The
-    best weights are kept in memory and loaded at the end. Ctrl-C is not swallowed.
+    `train` trains it, at the speed of a hand-written loop: the losses of an epoch are summed on the
+    device and brought to the host once, and batch hooks are called only if a callback has them.
+    Ctrl-C is not swallowed.
 
     Parameters
     ----------
-    schedule : {"one_cycle", "cosine", "constant"}
-        Of the learning rate, over the steps of all epochs.
-    keep_start : bool
-        Whether training may end with the weights from before the first epoch.
-    has_correction : bool, default=False
-        Whether to solve the last layer at the start, too. That is undone, and this becomes False,
-        if held-out rows do not show that it helps.
-    solve_last_layer : callable or None, default=None
-        Solves the last layer of the decoder's correction, and returns whether it has. After the
-        last epoch the result is kept if it is the best on held-out rows.
-    n_iter_no_change : int
-        Stop after this many epochs whose validation loss is not `tol` below the best.
-    tol : float
-        In units of the loss of standardised rows.
-    linear_weight : float, default=0.0
-        Weight of the loss of the linear path alone, which is added to the loss.
     precision : {"float32", "bfloat16"}
-        Of the products and convolutions of training steps. Losses of held-out rows are always
-        computed in float32, so that epochs compare with the start.
-    **kwargs
+        Of the products and convolutions of training steps.
+    *args, **kwargs
         Those of `NeuralNet`.
-
-    Attributes
-    ----------
-    best_epoch_ : int
-        The epoch whose weights the module has, counted as in `history`; 0 for none.
-    start_loss_ : float or None
-        Mean loss of the validation rows before the first epoch.
-    solved_loss_ : float or None
-        Their loss after the last layer was solved, if the module has these weights.
-    explained_variance_ratio_ : ndarray of shape (n_components,) or None
-        What each number of an ordered code adds to the share of the variance that is kept.
     """
 
-    best_epoch_, start_loss_, solved_loss_ = 0, None, None  # before training
-    explained_variance_ratio_ = None
-
-    def __init__(
-        self,
-        *args,
-        schedule,
-        keep_start,
-        n_iter_no_change,
-        tol,
-        precision,
-        has_correction=False,
-        solve_last_layer=None,
-        linear_weight=0.0,
-        iterator_train=Batches,
-        iterator_valid=FixedBatches,
-        **kwargs,
-    ):
-        self.schedule = schedule
-        self.keep_start = keep_start
-        self.has_correction = has_correction
-        self.solve_last_layer = solve_last_layer
-        self.linear_weight = linear_weight
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
+    def __init__(self, *args, precision="float32", **kwargs):
         self.precision = precision
-        super().__init__(
-            *args, iterator_train=iterator_train, iterator_valid=iterator_valid, **kwargs
-        )
+        super().__init__(*args, **kwargs)
 
     def get_default_callbacks(self):
         """Return the callbacks for `verbose`."""
-        if self.verbose == 0:
-            return []
-        if self.verbose == 1:
-            return [("epoch_bar", EpochBar())]
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        by_verbose = (
+            [],
+            [("epoch_bar", EpochBar())],
+            [("epoch_timer", EpochTimer()), ("print_log", EpochLog())],
+        )
+        return by_verbose[self.verbose]
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Return the arguments of the optimizer: no weight decay on the linear path.
+
+        Decay should shrink the network towards that path, not to zero. Groups of the user replace
+        these.
+        """
+        (groups,), options = super().get_params_for_optimizer(prefix, named_parameters)
+        path = set(map(id, self.module_.list_linear_path()))
+        if len(groups) == 1 and path and "weight_decay" in options:
+            own, others = [], []
+            for parameter in groups[0]["params"]:
+                (own if id(parameter) in path else others).append(parameter)
+            groups = [{"params": own, "weight_decay": 0.0}, {"params": others}]
+        return ([group for group in groups if group["params"]],), options
 
     def notify(self, method_name, **cb_kwargs):
         """Call a hook of all callbacks; skorch's EarlyStopping stops by a KeyboardInterrupt."""
@@ -280,6 +439,56 @@ class AutoencoderNet(NeuralNet):
                     raise
                 self.stop_ = True
 
+    def record(self, prefix, loss, n_rows, is_watched):
+        """Write the loss of a pass into the history, as skorch's callbacks look for it."""
+        name = f"{prefix}_loss"
+        lowest = min((row[name] for row in self.history if name in row), default=math.inf)
+        self.history.record(f"{name}_best", loss < lowest)
+        self.history.record(name, loss)
+        # without hooks for batches, the epoch is recorded as one batch
+        if not is_watched:
+            self.history.new_batch()
+            self._record_batch(prefix, loss, n_rows)
+
+    def end_batch(self, prefix, batch, loss, restored):
+        """Record the loss of a batch, and tell callbacks of it."""
+        # an ordered code has several reconstructions of each row: (n_copies * n, n_outputs)
+        y_pred = restored[..., : batch.targets.shape[-2], :]
+        self._record_batch(prefix, loss.item(), len(batch.inputs))
+        training = prefix == "train"
+        self.notify("on_batch_end", batch=batch[:2], training=training, loss=loss, y_pred=y_pred)
+
+    def _record_batch(self, prefix, loss, n_rows):
+        self.history.record_batch(f"{prefix}_loss", loss)
+        self.history.record_batch(f"{prefix}_batch_size", n_rows)
+
+    def pass_on(self, network, plan, training):
+        """Return a net with these callbacks that goes on training, with another network.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+        plan : Plan
+        training : Training
+            What it goes on from.
+        """
+        net = object.__new__(type(self))
+        vars(net).update(vars(self))
+        net.module_, net.callbacks_ = network, list(self.callbacks_)
+        net.lr, net.max_epochs, net.precision = plan.learning_rate, plan.max_epochs, plan.precision
+        net.initialize_optimizer()
+        net.take_over(training)
+        return net
+
+    def take_over(self, training):
+        """Set history and optimizer to what a training has left."""
+        state = self.optimizer_.state_dict()
+        state["state"] = training.moments
+        self.optimizer_.load_state_dict(state)
+        self.history_ = History(training.history)
+
+    # --------------------------------------------------- what works on the net of an estimator
+
     def initialize(self):
         """Refuse to forget the training: of the module the net keeps only the class."""
         if isinstance(self.module, type):
@@ -290,186 +499,25 @@ class AutoencoderNet(NeuralNet):
         """Refuse to train by the net alone, which lacks start, split and units."""
         refuse("fit", "fit")
 
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Refuse to train by the net alone."""
+        refuse("partial_fit", "partial_fit")
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Refuse to train by the net alone."""
+        refuse("fit_loop", "fit")
+
+    def validation_step(self, batch, **fit_params):
+        """Refuse to judge by the net alone, which lacks the units of X."""
+        refuse("validation_step", "score_samples")
+
+    def evaluation_step(self, batch, training=False):
+        """Refuse to compute by the net alone, which lacks the units of X."""
+        refuse("evaluation_step", "reconstruct")
+
     def trim_for_prediction(self):
         """Refuse to forget what training needs: estimators are saved without it."""
         raise TypeError("Save the estimator, which leaves out what only training needs.")
-
-    def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for `max_epochs` more epochs, or until a callback or early stopping ends it."""
-        if not isinstance(X, StandardizedRows):
-            refuse("partial_fit", "partial_fit")
-        if not self.initialized_:
-            self.initialize()
-        for group in self.optimizer_.param_groups:  # torch's schedulers need it to go on
-            group.setdefault("initial_lr", group["lr"])
-        self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y)
-        if not have_hooks(self.callbacks_, "on_train_end"):
-            return self
-        kept = copy.deepcopy(self.module_.state_dict())
-        self.notify("on_train_end", X=X, y=y)
-        self.module_.load_state_dict(kept)  # EarlyStopping(load_best=True) loads its own
-        return self
-
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train, then load the weights to keep."""
-        if not isinstance(X, StandardizedRows):
-            refuse("fit_loop", "fit")
-        epochs = self.max_epochs if epochs is None else epochs
-        trial = (CrossFitTrial if isinstance(self.train_split, CrossFit) else HoldOutTrial)(self, X)
-        try:
-            self._run_trial(trial, epochs)
-            if self.module_.architecture.n_ordered:
-                self.explained_variance_ratio_ = use_best_sizes(self, trial)
-        finally:
-            trial.close()
-            for name in ("trial_", "parameters_", "rates_", "forward_"):
-                vars(self).pop(name, None)
-        return self
-
-    def _run_trial(self, trial, epochs):
-        """Train the networks of a trial, and load the weights to keep."""
-        batches, held_out = trial.batches, trial.held_out
-        self.watched_ = have_hooks(self.callbacks_, *BATCH_HOOKS)
-        self.trial_ = trial
-        self.parameters_ = list(trial.network.parameters())
-        self.rates_ = None  # for "constant": the optimizer or a callback has the rate
-        if self.schedule != "constant":
-            self.rates_ = compute_learning_rates(self.schedule, self.lr, epochs * len(batches))
-        self.stop_, self.solved_loss_ = False, None
-        if self.has_correction:
-            trial.network.eval()
-            self.has_correction = self.solve_last_layer()
-        start_losses, linear = (None, None) if held_out is None else judge_start(self, trial)
-        self.start_loss_ = None if held_out is None else float(start_losses.mean())
-        if not epochs:  # the start is kept, and no copy of its weights is needed
-            return
-        start_losses, linear = (start_losses, linear) if self.keep_start else (None, None)
-        labelings = getattr(self.train_split, "labelings", ())
-        measure = trial.measure_training_rows
-        # those of folds are needed after training to measure an ordered code
-        models = trial.list_models()[0 if self.module_.architecture.n_ordered else -1 :]
-        kept = KeptEpoch(models, self.best_epoch_, start_losses, linear, labelings, measure)
-        if self.has_correction or self.module_.architecture.solved_sizes:
-            # a candidate: training learns better features without it
-            set_to_zero(trial.list_solved_layers())
-        self.forward_ = batches.ranks.wrap_forward(trial.network)
-        diverged = self._run_epochs(epochs, batches, held_out, kept)
-        is_solved = not diverged and solve_after_training(self, trial, kept)
-        self.best_epoch_ = kept.restore()
-        if held_out is None and self.module_.architecture.is_variational:
-            fit_noise_to_training_rows(self, trial)
-        self.solved_loss_ = kept.loss if is_solved and self.best_epoch_ > 0 else None
-        if diverged:
-            self.optimizer_.state.clear()  # its moments are not finite
-            warn_diverged(len(self.history), self.best_epoch_)
-
-    def _run_epochs(self, epochs, batches, held_out, kept):
-        """Run up to `epochs` epochs; return whether the last one diverged."""
-        data = {"dataset_train": batches.dataset, "dataset_valid": held_out and held_out.dataset}
-        ranks, n_stalled = batches.ranks, 0
-        for epoch in range(len(self.history) + 1, len(self.history) + epochs + 1):
-            self.notify("on_epoch_begin", **data)
-            last_batch = self._train_epoch(batches)
-            losses = None if held_out is None else self._validate_epoch(held_out)
-            after = measure_rows(self, [last_batch])
-            train_loss = self.history[-1]["train_loss"]
-            diverged = ranks.is_any(not are_finite(train_loss, after, losses))
-            if not diverged:
-                n_stalled = 0 if kept.update(epoch, losses) > self.tol else n_stalled + 1
-            self.notify("on_epoch_end", **data)
-            if diverged or ranks.is_any(self.stop_) or n_stalled >= self.n_iter_no_change:
-                return diverged
-        return False
-
-    def _train_epoch(self, batches):
-        """Make a step with each batch, record the mean loss, and return the last batch."""
-        self.trial_.network.train()
-        # A sum in place: the tensors that a new sum in each step would leave between those of
-        # the step would keep the allocator from using their memory again.
-        total = torch.zeros((), dtype=torch.float32, device=self.device)
-        for batch in batches:
-            loss = self._run_step(self.train_step, batch, "train").detach()
-            if batch.n_own:
-                total.add_(loss, alpha=batch.n_own)
-        total = batches.ranks.sum(total)
-        batches.ranks.copy_buffers(self.module_)
-        self._record("train", float(total) / len(batches.index), len(batches.index))
-        return batch
-
-    def _validate_epoch(self, batches):
-        """Record the mean validation loss and return the loss of each row."""
-        if self.watched_:
-            self.module_.eval()
-            for batch in batches:
-                self._run_step(self.validation_step, batch, "valid")
-        losses = compute_validation_losses(self, batches, fits_noise=True)
-        self._record("valid", float(losses.mean()), losses.shape[-1])
-        return losses
-
-    def _run_step(self, step_fn, batch, prefix):
-        """Make a step and return its loss; call skorch's batch hooks if a callback has them."""
-        if not self.watched_:
-            return step_fn(batch)["loss"]
-        training = prefix == "train"
-        pair = batch[:2]  # inputs and targets, as skorch's callbacks expect
-        self.notify("on_batch_begin", batch=pair, training=training)
-        step = step_fn(batch)
-        self._record_batch(prefix, step["loss"].item(), len(batch[0]))
-        self.notify("on_batch_end", batch=pair, training=training, **step)
-        return step["loss"]
-
-    def train_step(self, batch, **fit_params):
-        """Make one optimizer step with a `Batch`; return loss and output."""
-        step = {}
-
-        def closure():
-            for parameter in self.parameters_:  # as optimizer.zero_grad(), in a tenth of its time
-                parameter.grad = None
-            with cast_products(self.device, self.precision):
-                output, linear = compute_outputs(self, batch.inputs)
-            loss = total = self.criterion_(output.float(), batch.targets)
-            if linear is not None:
-                total = loss + self.linear_weight * self.criterion_(linear.float(), batch.targets)
-            total.backward(batch.weight)
-            step.setdefault("loss", loss)
-            n_rows, n_features = batch.targets.shape[-2:]
-            step.setdefault("y_pred", output[..., :n_rows, :n_features])
-            if self.watched_:
-                named_parameters = list(self.get_all_learnable_params())
-                self.notify(
-                    "on_grad_computed",
-                    named_parameters=named_parameters,
-                    batch=batch[:2],
-                    training=True,
-                )
-            return total
-
-        if self.rates_ is not None:
-            rate = next(self.rates_)
-            for group in self.optimizer_.param_groups:
-                group["lr"] = rate
-        self.optimizer_.step(closure)
-        return step
-
-    @torch.no_grad()
-    def validation_step(self, batch, **fit_params):
-        """Return loss and output of a `Batch`."""
-        if not isinstance(batch, Batch):
-            refuse("validation_step", "score_samples")
-        self.module_.eval()
-        sizes = self.module_.architecture.list_sizes()[-1:]
-        (output,) = self.module_.reconstruct_sizes(batch.inputs, sizes)
-        y_pred = output[..., : batch.targets.shape[-1]]
-        return {"loss": self.criterion_(output, batch.targets), "y_pred": y_pred}
-
-    def evaluation_step(self, batch, training=False):
-        """Return the output for a `Batch`, standardised rows."""
-        if not isinstance(batch, Batch):
-            refuse("evaluation_step", "reconstruct")
-        self.module_.train(training)
-        with torch.set_grad_enabled(training):
-            return self.module_(batch.inputs)
 
     def infer(self, x, **fit_params):
         """Return the reconstruction of rows, both in units of X, with its gradient.
@@ -478,19 +526,20 @@ class AutoencoderNet(NeuralNet):
         ----------
         x : tensor or array of shape (n_rows, n_features)
         """
-        units, has_gradient = self.module_.units, torch.is_grad_enabled()
+        model, has_gradient = self.module_, torch.is_grad_enabled()
         with isolate_torch(), torch.set_grad_enabled(has_gradient):
-            rows = torch.as_tensor(x).to(self.device)
-            output = self.module_(self.module_.make_inputs(rows))
-            return units.restore(output.clone())  # `restore` works in place
+            u = model.input_units.make_inputs(torch.as_tensor(x).to(self.device))
+            # `restore` works in place
+            return model.units.restore(model(model.fill_missing(u)).clone())
 
     def forward_iter(self, X, training=False, device="cpu"):
         """Yield the reconstruction of X part by part, in units of X.
 
         For the training datasets, which skorch's callbacks pass, the outputs are standardised.
         """
-        if isinstance(X, StandardizedRows | Subset):
-            yield from super().forward_iter(X, training, device)
+        if isinstance(X, Rowset):
+            with torch.no_grad():
+                yield from (self.module_.eval()(inputs).to(device) for inputs in X.read_parts())
             return
         if isinstance(X, Dataset):
             refuse("take other datasets", "reconstruct")
@@ -498,7 +547,7 @@ class AutoencoderNet(NeuralNet):
         model, n_features = self.module_, self.module_.architecture.n_features
         if X.shape[1] != n_features:
             raise ValueError(f"X has {X.shape[1]} features, but net_ expects {n_features}.")
-        for _, rows in model.read_parts(make_rows(X, self.device)):
+        for _, rows in model.read_parts(model.make_rows(X)):
             model.train(training)
             try:
                 with isolate_torch(), torch.set_grad_enabled(training):
@@ -507,94 +556,37 @@ class AutoencoderNet(NeuralNet):
                 model.eval()
             yield output.to(device)
 
-    def get_losses(self, name):
-        """Return "train_loss" or "valid_loss" of the epochs that have it."""
-        return [row[name] for row in self.history.to_list() if name in row]
 
-    def list_results(self):
-        """Return the fitted attributes of an estimator that come of training, in units of X."""
-        convert, held_out = self.criterion_.convert_loss, self.start_loss_ is not None
-        training = list(map(convert, self.get_losses("train_loss")))
-        validation = list(map(convert, self.get_losses("valid_loss"))) if held_out else None
-        start = convert(self.start_loss_) if held_out else None
-        best = [start, *(validation or training)][self.best_epoch_]
-        if self.solved_loss_ is not None:
-            best = convert(self.solved_loss_)
-        ordering = {}
-        if self.explained_variance_ratio_ is not None:
-            ordering["explained_variance_ratio_"] = self.explained_variance_ratio_
-        return {
-            **ordering,
-            "loss_curve_": training,
-            "validation_loss_curve_": validation,
-            "start_loss_": start,
-            "n_iter_": len(training),
-            "best_epoch_": self.best_epoch_,
-            "best_loss_": best,
-        }
+def make_net(network, plan, training=None):
+    """Return an initialised skorch net around a network.
 
-    def seed_networks(self):
-        """Return a context that seeds what networks draw in training: cuts of codes, dropout."""
-        architecture = self.module_.architecture
-        draws = architecture.n_ordered or architecture.is_variational
-        if not (draws or architecture.encoder or architecture.decoder):
-            return nullcontext()
-        ranks = self.iterator_train__ranks
-        return seed_torch(self.iterator_train__generator, self.device, ranks.number)
-
-    def make_checkpoint(self):
-        """Return all that training changes, for `restore`."""
-        return {
-            "attributes": dict(vars(self)),
-            "weights": copy.deepcopy(self.module_.state_dict()),
-            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
-            "generator": self.iterator_train__generator.get_state(),
-            "n_epochs": len(self.history),
-        }
-
-    def restore(self, checkpoint):
-        """Undo all training since the checkpoint was made."""
-        vars(self).clear()
-        vars(self).update(checkpoint["attributes"])
-        self.module_.load_state_dict(checkpoint["weights"])
-        self.module_.eval()
-        self.optimizer_.load_state_dict(checkpoint["optimizer"])
-        self.iterator_train__generator.set_state(checkpoint["generator"])
-        del self.history[checkpoint["n_epochs"] :]
-
-    def copy_for_inference(self):
-        """Return a copy of the model, with its present weights, and a net around it.
-
-        They are attributes for an estimator, by name.
-        """
-        net = object.__new__(type(self))
-        model = copy.deepcopy(self.module_)
-        vars(net).update(vars(self), module_=model)
-        return {"_model_": model, "_net_": net}
-
-    def _record(self, prefix, loss, n_rows):
-        """Write the loss of a pass into the history, as skorch's callbacks look for it."""
-        name = f"{prefix}_loss"
-        self.history.record(f"{name}_best", loss < min(self.get_losses(name), default=math.inf))
-        self.history.record(name, loss)
-        if not self.watched_:  # the epoch is recorded as one batch
-            self.history.new_batch()
-            self._record_batch(prefix, loss, n_rows)
-
-    def _record_batch(self, prefix, loss, n_rows):
-        self.history.record_batch(f"{prefix}_loss", loss)
-        self.history.record_batch(f"{prefix}_batch_size", n_rows)
-
-
-def compute_outputs(net, inputs):
-    """Return the outputs of a training step, and those of the linear path if they have a weight."""
-    network = net.trial_.network
-    network.returns_linear = net.linear_weight > 0
-    try:
-        outputs = net.forward_(inputs)
-        return outputs if network.returns_linear else (outputs, None)
-    finally:
-        network.returns_linear = False
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A `Model`, or several as one.
+    plan : Plan
+    training : Training, default=None
+        What it goes on from; None for a net that begins.
+    """
+    options = {f"optimizer__{name}": value for name, value in plan.optimizer_options.items()}
+    net = AutoencoderNet(
+        module=network,
+        criterion=torch.nn.MSELoss,  # the trial has the objective
+        optimizer=plan.optimizer_class,
+        lr=plan.learning_rate,
+        batch_size=plan.batch_size,
+        max_epochs=plan.max_epochs,
+        precision=plan.precision,
+        device=plan.device,
+        verbose=plan.verbose,
+        train_split=None,
+        **{**options, **(plan.net_params or {})},
+    ).initialize()
+    # skorch keeps the module that it was given beside the one that it trains; a class is enough
+    net.module = type(network)
+    if training is not None:
+        net.take_over(training)
+    return net
 
 
 def have_hooks(callbacks, *hooks):
@@ -604,18 +596,6 @@ def have_hooks(callbacks, *hooks):
         for _, callback in callbacks
         for hook in hooks
     )
-
-
-def are_finite(*losses):
-    """Tell whether all losses, numbers, arrays or None, are finite."""
-    return all(np.isfinite(values).all() for values in losses if values is not None)
-
-
-def cast_products(device, precision):
-    """Return the context for the forward pass of a training step."""
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(torch.device(device).type, torch.bfloat16)
 
 
 def refuse(what, method):
@@ -642,9 +622,11 @@ def compute_learning_rates(schedule, peak, n_steps):
     -------
     rates : iterator of float
     """
+    # as a share of the steps
     rise = 0.15 if schedule == "one_cycle" else 0.0
 
     def compute_from(first):
+        # in the middle of each step, so that neither the first nor the last one is lost
         steps = np.arange(first, min(first + STEPS_AT_ONCE, n_steps))
         progress = (steps + 0.5) / n_steps
         falling = (1 + np.cos(np.pi * (progress - rise) / (1 - rise))) / 2
@@ -654,14 +636,3 @@ def compute_learning_rates(schedule, peak, n_steps):
         return (peak * falling).tolist()
 
     return chain.from_iterable(map(compute_from, range(0, n_steps, STEPS_AT_ONCE)))
-
-
-def warn_diverged(epoch, kept_epoch):
-    """Warn that the loss of an epoch is not finite."""
-    kept = f"of epoch {kept_epoch}" if kept_epoch else "from before training"
-    warnings.warn(
-        f"The loss stopped being finite in epoch {epoch}; the weights {kept} are kept. "
-        "Try a lower learning_rate, or scale X, e.g. with StandardScaler.",
-        ConvergenceWarning,
-        stacklevel=2,
-    )

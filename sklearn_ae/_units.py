@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ._sparse_batch import SparseBatch
+from ._sparse import SparseBatch
 
 # In units of the scale: a mean so large costs float32 products two of their seven digits.
 MAX_OFFSET = 100
@@ -40,22 +40,20 @@ class Units(nn.Module):
 
     def __init__(self, feature_mean, low, high, spread, standardizes=True, has_logits=False):
         super().__init__()
+        self.spread, self.standardizes, self.has_logits = spread, standardizes, has_logits
         mean = feature_mean if standardizes else torch.zeros_like(feature_mean)
         self.scale = spread if standardizes else 1.0
-        self.spread = spread
-        self.standardizes = standardizes
-        self.has_logits = has_logits
         tensors = {"feature_mean": feature_mean, "mean": mean, "low": low, "high": high}
-        # mean / scale in float32; `restore_targets` adds it back
+        # in float32, as the targets to which `restore_targets` adds it in each step
         tensors["offset"] = (mean / self.scale).float()
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor, persistent=False)
 
     @classmethod
-    def from_moments(cls, moments, dtype, **options):
+    def from_moments(cls, moments, dtype, standardizes=True, has_logits=False):
         """Return the units that suit rows of some `Moments`, read in a dtype of torch."""
-        spread = float(moments.variance.mean().sqrt()) or 1.0
-        return cls(moments.mean.to(dtype), moments.low, moments.high, spread, **options)
+        mean, spread = moments.mean.to(dtype), float(moments.variance.mean().sqrt()) or 1.0
+        return cls(mean, moments.low, moments.high, spread, standardizes, has_logits)
 
     def get_state(self):
         """Return keyword arguments of the constructor that make equal units."""
@@ -68,16 +66,16 @@ class Units(nn.Module):
 
     def check_range(self, n_entries, has_linear_path):
         """Raise a ValueError if float32 cannot hold the codes of so many entries of X."""
+        # the norm of all of X, centred: no code is larger
         if not self.spread * n_entries**0.5 < LARGEST:
-            raise ValueError(
-                "The values of X are too large for codes in float32. Scale X, e.g. with "
-                "StandardScaler."
-            )
-        if has_linear_path and not 1 / self.spread < LARGEST:
-            raise ValueError(
-                "The values of X vary by too little for codes in float32. Scale X, e.g. with "
-                "StandardScaler."
-            )
+            problem = "are too large"
+        elif has_linear_path and not 1 / self.spread < LARGEST:
+            problem = "vary by too little"
+        else:
+            return
+        raise ValueError(
+            f"The values of X {problem} for codes in float32. Scale X, e.g. with StandardScaler."
+        )
 
     def widen_range(self, moments):
         """Take the lowest and highest values of further rows into account."""
@@ -86,8 +84,8 @@ class Units(nn.Module):
 
     def move_origin(self, offset):
         """Return units of the same scale whose mean is where these have u = offset."""
-        moved = copy.copy(self)
-        moved._buffers = dict(self._buffers)
+        # deep, because a shallow copy of a module shares the dictionary of its buffers
+        moved = copy.deepcopy(self)
         moved.mean = self.mean + self.scale * offset.to(self.mean)
         moved.offset = (moved.mean / self.scale).float()
         return moved
@@ -104,9 +102,8 @@ class Units(nn.Module):
         Centring and scaling come before the cast, so that large offsets cost no digits.
         """
         u = self.standardize(rows).float()
-        if isinstance(rows, SparseBatch) and rows.units is None:
-            return SparseBatch.wrap(u, rows.X, self)
-        return u
+        is_raw = isinstance(rows, SparseBatch) and rows.units is None
+        return SparseBatch.wrap(u, rows.X, self) if is_raw else u
 
     def standardize_batch(self, batch):
         """Return a float32 batch of X as u, computed in float32."""
@@ -131,11 +128,11 @@ class Units(nn.Module):
 
         With `clip` no value leaves the range that its feature had in training.
         """
-        dtype = self.mean.dtype
         if self.has_logits:
-            rows = outputs.sigmoid().to(dtype)
+            rows = outputs.sigmoid().to(self.mean.dtype)
         else:
-            rows = outputs.to(dtype).mul_(self.scale).add_(self.mean.to(outputs.device))
+            # cast first: in float32 a large mean would cost digits
+            rows = outputs.to(self.mean.dtype).mul_(self.scale).add_(self.mean.to(outputs.device))
         return rows.clamp(self.low.to(rows.device), self.high.to(rows.device)) if clip else rows
 
     def restore_batch(self, u):
@@ -165,31 +162,11 @@ class Units(nn.Module):
 
     def multiply(self, multiply_X, weight):
         """Return u @ weight, given a function that returns X @ weight."""
-        mean = self.mean.to(weight.dtype)
-        return multiply_X(weight).sub_(mean @ weight).div_(self.scale)
+        # (X - mean) @ weight without a dense X - mean: (n_rows, n_out) less a row (n_out,)
+        return multiply_X(weight).sub_(self.mean.to(weight) @ weight).div_(self.scale)
 
     def multiply_transposed(self, multiply_X, gradient):
         """Return u.T @ gradient, given a function that returns X.T @ gradient."""
         gradient = gradient / self.scale
-        mean = self.mean.to(gradient.dtype)
-        return multiply_X(gradient).addr_(mean, gradient.sum(dim=0), alpha=-1)
-
-
-class ScaleCodes(nn.Module):
-    """Multiplication by the scale, which puts codes into the units of X, as PCA has them."""
-
-    def __init__(self, units):
-        super().__init__()
-        self.units = units
-
-    def forward(self, codes):
-        """Map (n, n_components) to the same shape."""
-        return codes * self.units.scale
-
-
-class UnscaleCodes(ScaleCodes):
-    """The inverse of `ScaleCodes`."""
-
-    def forward(self, codes):
-        """Map (n, n_components) to the same shape."""
-        return codes * (1 / self.units.scale)
+        # less the outer product of the mean (n_features,) and the sum over the rows (n_out,)
+        return multiply_X(gradient).addr_(self.mean.to(gradient), gradient.sum(dim=0), alpha=-1)

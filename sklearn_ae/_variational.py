@@ -3,14 +3,14 @@
 from math import inf
 from numbers import Integral, Real
 
-from ._base import BaseAutoencoder
+from ._base import ONE_LAYER_FROM, BaseAutoencoder, Defaults
 from ._compat import Interval, StrOptions
 from ._likelihood import LikelihoodMixin
-from ._plan import CONSTRAINTS, ONE_LAYER_FROM, Defaults
 
 # Parameters of the other autoencoders that have one value here.
-FIXED = {
+LACKING = {
     "ordered": False,
+    "code": "gaussian",
     "code_activation": "identity",
     "output_activation": "identity",
     "linear_weight": 0.0,
@@ -145,9 +145,8 @@ class VariationalAutoencoder(LikelihoodMixin, BaseAutoencoder):
         `DenoisingAutoencoder` up to 600. Cross-fitting trains three networks, each without a third
         of the rows, side by side with the network of all rows, which is the one that is kept: every
         row is judged by a network that has not seen it. Without a linear path, with fewer
-        than six groups, with `warm_start`, with callbacks in `net_params`, with an optimizer that
-        needs the value of the loss, with custom networks and `data_parallel`, and if `fit` is given
-        `X_val`, "auto" does not cross-fit.
+        than six groups, with `warm_start`, with callbacks in `net_params`, with custom
+        networks and `data_parallel`, and if `fit` is given `X_val`, "auto" does not cross-fit.
 
     n_iter_no_change : int, default=30
         Stop after this many epochs without an improvement of at least `tol`.
@@ -198,7 +197,7 @@ class VariationalAutoencoder(LikelihoodMixin, BaseAutoencoder):
     noise_variance_ : float or None
         Variance of the Gaussian noise of each feature, in squared units of X, as in PCA. In
         closed form: the mean squared error of rows that are held out, each with a code that is
-        drawn. None for "binary_cross_entropy".
+        drawn. None for "binary_cross_entropy". At least 1e-12 of the mean variance of the features.
 
     n_features_in_ : int
         Number of features seen during `fit`.
@@ -259,8 +258,11 @@ class VariationalAutoencoder(LikelihoodMixin, BaseAutoencoder):
     -----
     Training maximises the bound with one draw of the code per row and step. The noise has the
     variance that suits each batch best; afterwards, and for each epoch that is judged, that of the
-    rows that are held out. PCA is computed as in `AutoencoderTransformer`. In threads, fits run
-    one at a time: they draw from torch's global generators, which are restored afterwards.
+    rows that are held out. It is at least 1e-12 of the mean variance of the features: where columns
+    depend on each other exactly, the likelihood grows with every digit that the noise is smaller.
+    For fewer rows than features the noise of the start is, as in `PCA`, averaged over as many
+    directions as there are rows. PCA is computed as in `AutoencoderTransformer`. In threads, fits
+    run one at a time: they draw from torch's global generators, which are restored afterwards.
 
     References
     ----------
@@ -295,9 +297,12 @@ class VariationalAutoencoder(LikelihoodMixin, BaseAutoencoder):
         Defaults(inf, 1200, ((ONE_LAYER_FROM, (512, 256)), (inf, (512,)))),
     )
 
-    _fixed_params = FIXED
     _parameter_constraints: dict = {
-        **{name: value for name, value in CONSTRAINTS.items() if name not in FIXED},
+        **{
+            name: value
+            for name, value in BaseAutoencoder._parameter_constraints.items()
+            if name not in LACKING
+        },
         "beta": [Interval(Real, 0, None, closed="neither")],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"squared_error", "binary_cross_entropy"})],
@@ -365,3 +370,6 @@ class VariationalAutoencoder(LikelihoodMixin, BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
         self.net_params = net_params
+
+    def _get_settings(self):
+        return {**LACKING, **self.get_params(deep=False)}

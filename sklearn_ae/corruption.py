@@ -6,9 +6,10 @@ device, and draws random numbers from `generator` only, a `torch.Generator` on t
 the batch. The corruptions of this module are small objects that can be pickled and printed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,17 +18,10 @@ from sklearn import config_context
 from sklearn.utils import check_array, check_random_state
 
 from ._images import check_image_shape
-from ._isolation import isolate_torch
+from ._isolation import draw_generator, isolate_torch
 from ._units import Units
 
-__all__ = [
-    "Downscale",
-    "GaussianNoise",
-    "Grayscale",
-    "Masking",
-    "SaltAndPepper",
-    "corrupt",
-]
+__all__ = ["Downscale", "GaussianNoise", "Grayscale", "Masking", "SaltAndPepper", "corrupt"]
 
 # Share of red, green and blue in the brightness of a pixel, ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
@@ -103,6 +97,7 @@ class SaltAndPepper:
 
     def __call__(self, batch, generator):
         """Return the batch with freshly chosen entries replaced."""
+        # One draw decides both, so that no entry becomes low and high at once.
         draw = _draw_uniform(batch, generator)
         salted = torch.where(draw >= 1 - self.share / 2, _match_batch(batch, self.high), batch)
         return torch.where(draw < self.share / 2, _match_batch(batch, self.low), salted)
@@ -127,6 +122,8 @@ class Grayscale:
     image_shape: tuple
 
     def __post_init__(self):
+        # A frozen dataclass has no other way to set an attribute; a list becomes a tuple, which has
+        # a hash.
         object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
         if self.image_shape[0] != len(LUMA):
             raise ValueError(
@@ -137,7 +134,9 @@ class Grayscale:
     @isolate_torch()
     def __call__(self, batch, generator=None):
         """Return the images in grey."""
+        # (n_rows, 3, height, width)
         images = _view_as_images(batch, self)
+        # (n_rows, height, width)
         brightness = torch.tensordot(images, batch.new_tensor(LUMA), dims=([1], [0]))
         return brightness.unsqueeze(1).expand_as(images).reshape(batch.shape)
 
@@ -180,81 +179,25 @@ class Downscale:
     @isolate_torch()
     def __call__(self, batch, generator=None):
         """Return the images in blocks."""
+        # (n_rows, channels, height / factor, width / factor)
         blocks = F.avg_pool2d(_view_as_images(batch, self), int(self.factor))
-        rows = blocks.repeat_interleave(self.factor, dim=2)
-        return rows.repeat_interleave(self.factor, dim=3).reshape(batch.shape)
+        # `F.interpolate` is no way back: 1 / factor is rounded, and some pixels get the mean of the
+        # block beside theirs.
+        images = blocks.repeat_interleave(self.factor, dim=2).repeat_interleave(self.factor, dim=3)
+        return images.reshape(batch.shape)
 
 
-@dataclass(frozen=True)
-class _ClippedCorruption:
-    """A corruption whose result is clipped to a range."""
+class _Level(NamedTuple):
+    """What `corruption_level` means for a named corruption; `level_meaning` is for messages."""
 
-    corruption: object
-    low: float | np.ndarray
-    high: float | np.ndarray
-
-    def __call__(self, batch, generator):
-        """Return the corrupted batch, clipped."""
-        low, high = _match_batch(batch, self.low), _match_batch(batch, self.high)
-        return torch.clamp(self.corruption(batch, generator), low, high)
-
-
-@dataclass(frozen=True)
-class _UsersCorruption:
-    """A user's corruption, which acts on rows of X, for standardised rows."""
-
-    corruption: object
-    units: Units
-
-    @torch.no_grad()
-    def __call__(self, batch, generator):
-        """Return the corrupted batch, standardised."""
-        rows = self.units.restore_batch(batch)
-        corrupted = _call_corruption(self.corruption, rows, generator).to(batch.dtype)
-        return self.units.standardize_batch(corrupted)
-
-
-@dataclass(frozen=True)
-class _NamedCorruption:
-    """What a name stands for in the `corruption` parameter.
-
-    Attributes
-    ----------
-    make : callable (level, units) -> corruption of standardised rows
-        These corruptions are affine in x and so can act on u directly: x itself, which may have
-        a large offset, is never cast to float32.
-    highest_level : float
-    level_meaning : str
-        For error messages.
-    """
-
-    make: Callable
     highest_level: float
     level_meaning: str
 
 
 _CORRUPTIONS = {
-    "gaussian": _NamedCorruption(
-        lambda level, units: GaussianNoise(units.standardize_length(level)),
-        np.inf,
-        "standard deviation, at least 0",
-    ),
-    "masking": _NamedCorruption(
-        lambda level, units: Masking(
-            level, units.standardize_values(units.feature_mean.cpu().numpy())
-        ),
-        1,
-        "share, 0 to 1",
-    ),
-    "salt_and_pepper": _NamedCorruption(
-        lambda level, units: SaltAndPepper(
-            level,
-            units.standardize_values(float(units.low.min())),
-            units.standardize_values(float(units.high.max())),
-        ),
-        1,
-        "share, 0 to 1",
-    ),
+    "gaussian": _Level(np.inf, "standard deviation, at least 0"),
+    "masking": _Level(1, "share, 0 to 1"),
+    "salt_and_pepper": _Level(1, "share, 0 to 1"),
 }
 
 
@@ -274,27 +217,40 @@ def _make_corruption(corruption, level, corruption_range, units):
     -------
     corruption : callable (batch, generator) -> batch
     """
+    # The named corruptions are affine in x, and so act on u directly: x itself, which may have a
+    # large offset, is never cast to float32.
+    standardize = units.standardize_values
     if callable(corruption):
-        made = _UsersCorruption(corruption, units)
+        made = partial(_corrupt_restored, corruption, units)
+    elif corruption == "gaussian":
+        made = GaussianNoise(units.standardize_length(level))
+    elif corruption == "masking":
+        made = Masking(level, standardize(units.feature_mean.cpu().numpy()))
     else:
-        made = _CORRUPTIONS[corruption].make(level, units)
+        low, high = float(units.low.min()), float(units.high.max())
+        made = SaltAndPepper(level, standardize(low), standardize(high))
     if corruption_range is not None:
-        made = _ClippedCorruption(made, *map(units.standardize_values, corruption_range))
+        low, high = corruption_range
+        made = partial(_corrupt_and_clip, made, standardize(low), standardize(high))
     return made
 
 
-def _make_plan_corruption(plan, units):
-    """Return the corruption of standardised rows in a plan, or None."""
-    return None if plan.corruption is None else _make_corruption(*plan.corruption, units)
+@torch.no_grad()
+def _corrupt_restored(corruption, units, batch, generator):
+    """Return a standardised batch to which a user's corruption is done in units of X."""
+    corrupted = _call_corruption(corruption, units.restore_batch(batch), generator)
+    return units.standardize_batch(corrupted.to(batch.dtype))
+
+
+def _corrupt_and_clip(corruption, low, high, batch, generator):
+    """Return the corrupted batch, clipped to a range: two numbers, or two for each feature."""
+    low, high = _match_batch(batch, low), _match_batch(batch, high)
+    return torch.clamp(corruption(batch, generator), low, high)
 
 
 @isolate_torch()
 def corrupt(
-    X,
-    corruption="gaussian",
-    corruption_level=0.5,
-    corruption_range=None,
-    random_state=None,
+    X, corruption="gaussian", corruption_level=0.5, corruption_range=None, random_state=None
 ):
     """Corrupt an array as `DenoisingAutoencoder` corrupts its batches.
 
@@ -315,7 +271,7 @@ def corrupt(
     Returns
     -------
     X_corrupted : ndarray of shape (n_samples, n_features)
-        A new array, float32 if X is, else float64.
+        A new array, float32 if X is, else float64. Entries that are NaN stay so.
 
     Raises
     ------
@@ -334,20 +290,28 @@ def corrupt(
     """
     _check_corruption(corruption, corruption_level, corruption_range)
     with config_context(assume_finite=False):
-        X = check_array(X, dtype=[np.float64, np.float32])
-    random_state = check_random_state(random_state)
-    seed = int(random_state.randint(np.iinfo(np.int32).max))
-    generator = torch.Generator().manual_seed(seed)
+        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    is_missing = np.isnan(X)
+    generator = draw_generator(check_random_state(random_state))
+    # A user's corruption may change its batch, but not X.
+    # The sum of large numbers can overflow; the result of "masking" is then refused below.
     with np.errstate(over="ignore"):
-        found = X.mean(axis=0, dtype=np.float64), X.min(axis=0), X.max(axis=0)
-    units = Units(*map(torch.from_numpy, found), spread=1.0, standardizes=False)
+        total = X.sum(axis=0, dtype=np.float64, where=~is_missing)
+        mean = total / np.maximum((~is_missing).sum(axis=0), 1)
+    filled = np.where(is_missing, mean.astype(X.dtype), X)
+    # in C order, as draws are in that of the memory
+    rows = torch.from_numpy(np.ascontiguousarray(filled))
+    mean = torch.from_numpy(mean)
+    low, high = rows.aminmax(dim=0)
+    units = Units(mean, low, high, spread=1.0, standardizes=False)
     act = _make_corruption(corruption, corruption_level, corruption_range, units)
-    corrupted = act(torch.from_numpy(X.copy()), generator).numpy()
+    corrupted = act(rows, generator).numpy()
     if not np.isfinite(corrupted).all():
         raise ValueError(
             f"The corrupted X has numbers that are too large for {X.dtype}. Scale X, or use "
             "another corruption_level or corruption_range."
         )
+    corrupted[is_missing] = np.nan
     return corrupted
 
 
@@ -364,10 +328,11 @@ def _check_corruption(corruption, level, corruption_range):
     if corruption_range is None:
         return
     bounds = np.asarray(corruption_range, dtype=object)
-    bounds = bounds.astype(float) if all(isinstance(x, Real) for x in bounds.flat) else bounds
-    is_pair = bounds.shape == (2,) and bounds.dtype.kind == "f" and bounds[0] < bounds[1]
+    is_pair = bounds.shape == (2,) and all(isinstance(bound, Real) for bound in bounds)
+    low, high = bounds.astype(float) if is_pair else (np.inf, -np.inf)
+    # A network computes in float32, and the range must hold one of its numbers. NaN fails, too.
     largest = np.finfo(np.float32).max
-    if not is_pair or bounds[0] > largest or bounds[1] < -largest:
+    if not (low < high and low <= largest and high >= -largest):
         raise ValueError(
             "corruption_range must be None or a pair (low, high) of numbers with low < high, with "
             f"float32 numbers between them, e.g. (0, 1); got {corruption_range!r}."
@@ -391,28 +356,27 @@ def _view_as_images(batch, corruption):
             f"{corruption} is for rows of {' x '.join(map(str, shape))} = {np.prod(shape)} "
             f"features, but X has {batch.shape[1]}."
         )
-    return batch.reshape(-1, *shape)
+    return batch.unflatten(1, shape)
 
 
 def _call_corruption(corruption, batch, generator):
     """Return corruption(batch, generator), or raise a ValueError that names it if that is wrong."""
     name = getattr(corruption, "__qualname__", None) or repr(corruption)
-    shape, dtype, device = batch.shape, batch.dtype, batch.device
+    # Noted before the call, in which the corruption may change its batch.
+    before = tuple(batch.shape), batch.dtype, batch.device
     corrupted = corruption(batch, generator)
     if not isinstance(corrupted, torch.Tensor):
         raise ValueError(
             f"The corruption {name} must return a torch tensor; got a {type(corrupted).__name__}."
         )
-    for what, got, expected in (
-        ("shape", tuple(corrupted.shape), tuple(shape)),
-        ("dtype", corrupted.dtype, dtype),
-        ("device", corrupted.device, device),
-    ):
+    after = tuple(corrupted.shape), corrupted.dtype, corrupted.device
+    for what, expected, got in zip(("shape", "dtype", "device"), before, after, strict=True):
         if got != expected:
             raise ValueError(
                 f"The corruption {name} must return a batch with the {what} of its input, "
                 f"{expected}; got {got}."
             )
+    # The sum costs less than a look at every entry, but it overflows where the entries are large.
     if not torch.isfinite(corrupted.sum()) and not torch.isfinite(corrupted).all():
         raise ValueError(f"The corruption {name} returned values that are not finite.")
     return corrupted

@@ -1,8 +1,5 @@
 """Fitted estimators on Dask arrays and data frames, block by block."""
 
-from functools import reduce
-from operator import add
-
 import dask
 import dask.array as da
 import numpy as np
@@ -12,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import make_sample_partition
 from ._isolation import isolate_torch
-from ._moments import RunningMoments
+from ._rows import RunningMoments
 
 __all__ = ["map_rows", "reconstruction_r2"]
 
@@ -77,14 +74,29 @@ default="transform"
     if not hasattr(estimator, method):
         raise TypeError(f"{estimator!r} has no method {method!r}.")
     _check_collection(X)
-    shipped = dask.delayed(estimator)  # sent once to each worker, not with every block
+    is_frame = isinstance(X, DataFrame)
     if meta is None:
-        meta = _make_empty_result(estimator, X, method)
-    if isinstance(X, DataFrame):
+        row = make_sample_partition(X)[:1] if is_frame else np.ones((1, X.shape[1]), X.dtype)
+        # Ones suit more methods than the numbers, texts and dates that Dask makes up.
+        if is_frame:
+            row = type(row)(np.ones(row.shape), index=row.index, columns=row.columns)
+        try:
+            meta = getattr(estimator, method)(row)[:0]
+        except Exception as error:
+            raise ValueError(
+                f"To find out what {method} returns, it was called with a row of ones, and raised "
+                f"{error!r}. If this is right, pass an empty array or frame like it as meta."
+            ) from error
+    # As a task of its own the estimator is sent once to each worker, not with every block.
+    shipped = dask.delayed(estimator)
+    if is_frame:
         return X.map_partitions(_call_method, shipped, method, meta, meta=meta)
-    X = X.rechunk({1: -1})
-    shape = {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (X.chunks[0], meta.shape[1:])}
-    return X.map_blocks(_call_method, shipped, method, meta, meta=meta, **shape)
+    X, meta = X.rechunk({1: -1}), np.asarray(meta)
+    # (n_rows,) for scores, else (n_rows, n_columns)
+    dropped, chunks = (1, None) if meta.ndim == 1 else (None, (X.chunks[0], meta.shape[1:]))
+    return X.map_blocks(
+        _call_method, shipped, method, meta, meta=meta, drop_axis=dropped, chunks=chunks
+    )
 
 
 def reconstruction_r2(estimator, X):
@@ -136,25 +148,9 @@ def _check_collection(X):
         raise TypeError(f"X must be a Dask array or a Dask data frame; got {type(X)}.")
 
 
-def _make_empty_result(estimator, X, method):
-    """Return the result of a method without its rows, by calling it with a row of ones."""
-    if isinstance(X, DataFrame):
-        frame = make_sample_partition(X)[:1]
-        row = type(frame)(np.ones(frame.shape), index=frame.index, columns=frame.columns)
-    else:
-        row = np.ones((1, X.shape[1]), X.dtype)
-    try:
-        result = getattr(estimator, method)(row)
-    except Exception as error:
-        raise ValueError(
-            f"To find out what {method} returns, it was called with a row of ones, and raised "
-            f"{error!r}. If this is right, pass an empty array or frame like its result as meta."
-        ) from error
-    return (result if isinstance(X, DataFrame) else np.asarray(result))[:0]
-
-
 def _call_method(rows, estimator, method, empty):
     """Call a method with the rows of a block, unless there are none."""
+    # scikit-learn refuses tables without rows. Dask has such blocks after a selection of rows.
     if not len(rows):
         return empty
     result = getattr(estimator, method)(rows)
@@ -168,7 +164,8 @@ def _compute_moments(rows, estimator):
         return None
     restored = estimator.inverse_transform(estimator.transform(rows))
     sums = RunningMoments()
-    sums.add(*(torch.from_numpy(np.array(array, float)) for array in (rows, restored)))
+    # Copies, since Dask's workers hold read-only blocks, of which torch warns.
+    sums.add(torch.from_numpy(np.array(rows, float)), torch.from_numpy(np.array(restored, float)))
     return sums.compute()
 
 
@@ -176,4 +173,4 @@ def _compute_moments(rows, estimator):
 def _compute_r2(found):
     """Return R² from the moments of all blocks."""
     found = [moments for moments in found if moments is not None]
-    return reduce(add, found).compute_r2() if found else float("nan")
+    return sum(found[1:], start=found[0]).compute_r2() if found else float("nan")

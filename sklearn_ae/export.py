@@ -5,7 +5,6 @@ import logging
 import os
 import tempfile
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ __all__ = ["to_onnx"]
 
 _DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 
-# Of the format: a larger model needs a second file for its weights.
+# A larger model needs a second file for its weights: it is the limit of the format.
 _MAX_BYTES = 2**31
 
 _NAMES = {"encoder": ("X", "codes"), "decoder": ("codes", "X"), "reconstruct": ("X", "X_restored")}
@@ -102,92 +101,77 @@ def to_onnx(estimator, path, part="encoder", dtype=None):
     if part not in _NAMES:
         raise ValueError(f"part must be one of {list(_NAMES)}; got {part!r}.")
     check_is_fitted(estimator)
-    torch_dtype = _resolve_dtype(dtype, estimator._model_)
-    is_file = _check_destination(path, estimator._model_)
+    model = estimator._model_
+    try:
+        torch_dtype = model.get_dtype() if dtype is None else _DTYPES[np.dtype(dtype)]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"dtype must be None, 'float32' or 'float64'; got {dtype!r}.") from error
+    is_file = _check_destination(path, model)
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("to_onnx needs more packages: pip install sklearn-ae[onnx]") from error
-    if estimator._model_.fill is not None and part != "decoder":
+    if model.fill is not None and part != "decoder":
         warnings.warn(
             "The estimator fills missing values; the exported model does not, and makes NaN of "
             "them. Fill them before rows are given to it, e.g. with AutoencoderImputer.",
             stacklevel=3,
         )
-    model = copy.deepcopy(estimator._model_).cpu()
+    # The dtype of the units is that of the exported rows: the estimator keeps its own.
+    model = copy.deepcopy(model).cpu()
     for units in (model.units, model.input_units):
         units.to(torch_dtype)
-    program = _export(_Part(model, part, estimator.clip).eval(), *_NAMES[part])
+    program = _export(model, part, estimator.clip)
     if is_file:
         path.write(program.model_proto.SerializeToString())
     else:
         _save_whole(program, path)
 
 
-def _resolve_dtype(dtype, model):
-    """Return the torch dtype of the rows of an exported model, or raise a ValueError."""
-    if dtype is None:
-        return model.get_dtype()
-    try:
-        return _DTYPES[np.dtype(dtype)]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"dtype must be None, 'float32' or 'float64'; got {dtype!r}.") from error
-
-
 def _check_destination(path, model):
     """Tell whether `path` is a file object, or raise an error if nothing can be written there."""
-    if isinstance(path, str | os.PathLike):
-        _check_path(path)
-        return False
-    try:
-        path.write(b"")
-    except (AttributeError, TypeError) as error:
-        raise TypeError(
-            "path must be a str, a path-like object, or a file that is open for writing bytes, "
-            f"such as io.BytesIO() or open(…, 'wb'); got {path!r}."
-        ) from error
-    if sum(parameter.nbytes for parameter in model.parameters()) >= _MAX_BYTES:
-        raise ValueError("The model has more than 2 GB, too many for one file. Pass a path.")
-    return True
-
-
-def _check_path(path):
-    """Raise an error if a path is a folder, or if its folder does not exist."""
+    if not isinstance(path, str | os.PathLike):
+        # Nothing else tells whether a file object is open, and takes bytes.
+        try:
+            path.write(b"")
+        except (AttributeError, TypeError) as error:
+            raise TypeError(
+                "path must be a str, a path-like object, or a file that is open for writing bytes, "
+                f"such as io.BytesIO() or open(…, 'wb'); got {path!r}."
+            ) from error
+        if sum(parameter.nbytes for parameter in model.parameters()) >= _MAX_BYTES:
+            raise ValueError("The model has more than 2 GB, too many for one file. Pass a path.")
+        return True
     path = Path(os.fsdecode(path))
     if path.is_dir():
         raise IsADirectoryError(f"path must be a file, e.g. 'encoder.onnx'; {path} is a folder.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+    return False
 
 
-def _export(module, input_name, output_name):
-    """Return the ONNX program of a `_Part`."""
-    with warnings.catch_warnings(), _only_errors_logged():
-        warnings.simplefilter("ignore")  # torch's exporter warns of functions that it calls itself
-        return torch.onnx.export(
-            module,
-            (module.make_example(),),
-            input_names=[input_name],
-            output_names=[output_name],
-            dynamic_shapes=({0: torch.export.Dim("n_rows", min=1)},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-
-
-@contextmanager
-def _only_errors_logged():
-    """Let torch's exporter log nothing but errors in the block, unless its level has been set.
-
-    It warns that torchvision is not installed, which no autoencoder needs.
-    """
+def _export(model, part, clip):
+    """Return the ONNX program of a part of a model on the CPU."""
+    # (2, n_features) or (2, n_components)
+    row, n_components = model.input_units.mean, model.architecture.n_components
+    example = torch.zeros(2, n_components) if part == "decoder" else row.expand(2, -1).clone()
+    # torch's exporter logs that torchvision is missing, which no autoencoder needs, and warns of
+    # functions that it calls itself. A level that the user has set, which is not 0, stays.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    if level == logging.NOTSET:
-        logger.setLevel(logging.ERROR)
+    logger.setLevel(level or logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            return torch.onnx.export(
+                _Part(model, part, clip).eval(),
+                (example,),
+                input_names=_NAMES[part][:1],
+                output_names=_NAMES[part][1:],
+                dynamic_shapes=({0: torch.export.Dim("n_rows", min=1)},),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
     finally:
         logger.setLevel(level)
 
@@ -195,13 +179,16 @@ def _only_errors_logged():
 def _save_whole(program, path):
     """Write an ONNX program to a path; if that fails, what was there before stays."""
     path = Path(os.path.realpath(os.fsdecode(path)))
-    if path.exists() and not path.is_file():  # a pipe or a device, which must not be replaced
+    # A pipe or a device must not be replaced.
+    if path.exists() and not path.is_file():
         program.save(str(path))
         return
-    # in the same file system, under the same name: a large model has the name of its second file
+    # In the same file system, where a file can be replaced at once, and under the same name, from
+    # which a large model has that of its second file.
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         program.save(str(Path(folder, path.name)))
-        for written in sorted(Path(folder).iterdir(), reverse=True):  # the weights first
+        # The weights, "….onnx.data", come first: the model is of no use without them.
+        for written in sorted(Path(folder).iterdir(), reverse=True):
             written.replace(path.parent / written.name)
 
 
@@ -211,7 +198,6 @@ class _Part(torch.nn.Module):
     Parameters
     ----------
     model : Model
-        On the CPU.
     part : {"encoder", "decoder", "reconstruct"}
     clip : bool
         Whether reconstructions are clipped to the range of X.
@@ -219,21 +205,12 @@ class _Part(torch.nn.Module):
 
     def __init__(self, model, part, clip):
         super().__init__()
-        self.model = model
-        self.encodes, self.decodes = part != "decoder", part != "encoder"
-        self.clip = clip
-
-    def make_example(self):
-        """Return rows or codes that the part takes."""
-        if self.encodes:
-            return self.model.input_units.mean.expand(2, -1).clone()
-        n_components = self.model.architecture.n_components
-        return torch.zeros(2, n_components, dtype=torch.float32, device="cpu")
+        self.model, self.part, self.clip = model, part, clip
 
     def forward(self, rows):
-        """Compute what the part does."""
-        if self.encodes:
+        """Return codes or reconstructions of rows (n, n_features), or of codes for the decoder."""
+        if self.part != "decoder":
             rows = self.model.compute_codes(self.model.input_units.make_inputs(rows))
-        if self.decodes:
+        if self.part != "encoder":
             rows = self.model.units.restore(self.model.decoder(rows), self.clip)
         return rows

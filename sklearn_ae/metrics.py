@@ -17,8 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from ._base import BaseAutoencoder
-from ._rows import convert_like, convert_to_tensor, is_array_api
-from ._variational import VariationalAutoencoder
+from ._rows import RunningMoments, convert_like, convert_to_tensor, is_array_api
 from .corruption import _check_corruption, corrupt
 
 __all__ = [
@@ -30,6 +29,7 @@ __all__ = [
     "reconstruction_r2",
 ]
 
+_METRICS = ["neg_mean_squared_error", "r2"]
 
 # Between these limits a sum of squares neither underflows nor overflows in float64.
 _SMALLEST, _LARGEST = 1e-100, 1e100
@@ -43,7 +43,8 @@ def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     estimator : fitted transformer
         It needs `transform` and `inverse_transform`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to reconstruct. A sparse matrix is converted to a dense array.
+        Rows to reconstruct. A sparse matrix is converted to a dense array. Where an entry is NaN
+        there is no error, as in `score` of the autoencoders.
     y : object, default=None
         Ignored. Present for API consistency by convention.
 
@@ -58,7 +59,8 @@ def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     Raises
     ------
     ValueError
-        If X or its reconstruction has NaN or infinite entries, or their shapes differ.
+        If X has infinite entries or no value, if its reconstruction is not finite where X has
+        values, or if their shapes differ.
 
     Examples
     --------
@@ -71,7 +73,7 @@ def reconstruction_r2(estimator, X, y=None):  # noqa: ARG001
     >>> search.best_params_
     {'n_components': 8}
     """
-    return _compute_r2(X, _reconstruct_rows(estimator, X))
+    return _compare(X, estimator, X, "r2")
 
 
 def reconstruction_neg_mean_squared_error(estimator, X, y=None):  # noqa: ARG001
@@ -82,7 +84,8 @@ def reconstruction_neg_mean_squared_error(estimator, X, y=None):  # noqa: ARG001
     estimator : fitted transformer
         It needs `transform` and `inverse_transform`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to reconstruct. A sparse matrix is converted to a dense array.
+        Rows to reconstruct. A sparse matrix is converted to a dense array. Where an entry is NaN
+        there is no error, as in `score` of the autoencoders.
     y : object, default=None
         Ignored. Present for API consistency by convention.
 
@@ -94,9 +97,10 @@ def reconstruction_neg_mean_squared_error(estimator, X, y=None):  # noqa: ARG001
     Raises
     ------
     ValueError
-        If X or its reconstruction has NaN or infinite entries, or their shapes differ.
+        If X has infinite entries or no value, if its reconstruction is not finite where X has
+        values, or if their shapes differ.
     """
-    return _compute_neg_mean_squared_error(X, _reconstruct_rows(estimator, X))
+    return _compare(X, estimator, X, "neg_mean_squared_error")
 
 
 def log_likelihood(estimator, X, y=None):  # noqa: ARG001
@@ -118,7 +122,7 @@ def log_likelihood(estimator, X, y=None):  # noqa: ARG001
     Returns
     -------
     score : float
-        In nats per row; the higher, the better.
+        In nats per row, over those with any value; the higher, the better.
 
     Raises
     ------
@@ -138,20 +142,24 @@ def log_likelihood(estimator, X, y=None):  # noqa: ARG001
     {'n_components': 32}
     """
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    has_errors = isinstance(last, BaseAutoencoder) and not isinstance(last, VariationalAutoencoder)
+    # Outlier detectors and the other autoencoders have scores of the same name that are no
+    # log-densities.
+    has_errors = isinstance(last, BaseAutoencoder) and not hasattr(last, "posterior")
     if has_errors or is_outlier_detector(last) or not hasattr(last, "score_samples"):
         raise TypeError(
             f"{type(last).__name__} has no likelihood. Use VariationalAutoencoder, PCA, "
             "GaussianMixture or KernelDensity."
         )
-    return float(np.mean(_convert_to_numpy(estimator.score_samples(X))))
+    scores = np.asarray(_to_dense_array(estimator.score_samples(X)))
+    # a row without any value has no score
+    return float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")
 
 
 def find_active_units(estimator, X, threshold=0.01):
-    """Return which numbers of the code of a variational autoencoder are in use.
+    """Return which dimensions of the code of a variational autoencoder are in use.
 
-    A unit is active if its mean varies from row to row [1]_. Those of a collapsed unit are all
-    near that of the prior, zero, and the decoder ignores it.
+    A dimension is active if its mean varies from row to row [1]_. Means of a collapsed dimension
+    are all near that of the prior, zero, and the decoder ignores it.
 
     Parameters
     ----------
@@ -180,7 +188,8 @@ def find_active_units(estimator, X, threshold=0.01):
     >>> int(find_active_units(autoencoder, X).sum())
     8
     """
-    codes = _convert_to_numpy(estimator.transform(X))
+    # (n_samples, n_components)
+    codes = np.asarray(_to_dense_array(estimator.transform(X)))
     return codes.var(axis=0) > threshold
 
 
@@ -240,8 +249,8 @@ class RestorationScorer:
 
     def __post_init__(self):
         _check_corruption(self.corruption, self.corruption_level, self.corruption_range)
-        if not isinstance(self.metric, str) or self.metric not in _METRICS:
-            raise ValueError(f"metric must be one of {sorted(_METRICS)}; got {self.metric!r}.")
+        if self.metric not in _METRICS:
+            raise ValueError(f"metric must be one of {_METRICS}; got {self.metric!r}.")
 
     def __call__(self, estimator, X, y=None):
         """Return the score of a fitted estimator on X.
@@ -260,15 +269,11 @@ class RestorationScorer:
         score : float
             The higher, the better.
         """
+        rows = _to_dense_array(X)
         X_corrupted = corrupt(
-            _to_dense_array(X),
-            corruption=self.corruption,
-            corruption_level=self.corruption_level,
-            corruption_range=self.corruption_range,
-            random_state=self.random_state,
+            rows, self.corruption, self.corruption_level, self.corruption_range, self.random_state
         )
-        X_restored = _reconstruct_rows(estimator, _match_container(X_corrupted, X))
-        return _METRICS[self.metric](X, X_restored)
+        return _compare(X, estimator, _match_container(X_corrupted, X), self.metric)
 
 
 def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
@@ -302,11 +307,7 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
     >>> peak_signal_noise_ratio([[0.0, 1.0]], [[0.1, 0.9]])
     20.0
     """
-    X_true, X_restored = (
-        check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True)
-        for X in (X_true, X_restored)
-    )
-    _check_same_shape(X_true, X_restored)
+    X_true, X_restored = _check_arrays(X_true, X_restored)
     if data_range is None:
         data_range = float(X_true.max()) - float(X_true.min())
     if not 0 < data_range < np.inf:
@@ -319,9 +320,26 @@ def peak_signal_noise_ratio(X_true, X_restored, *, data_range=None):
     return float(-10 * np.log10(error)) if error else float("inf")
 
 
-def _reconstruct_rows(estimator, X):
-    """Encode and decode X with a fitted transformer."""
-    return estimator.inverse_transform(estimator.transform(X))
+def _compare(X, estimator, X_given, metric):
+    """Return a score of how close to X an estimator's reconstruction of `X_given` is."""
+    X_restored = estimator.inverse_transform(estimator.transform(X_given))
+    X, X_restored = _check_arrays(X, X_restored, ensure_all_finite="allow-nan")
+    is_missing = np.isnan(X)
+    if not np.isfinite(X_restored[~is_missing]).all():
+        raise ValueError("The reconstruction has NaN or infinite entries where X has values.")
+    if is_missing.all():
+        raise ValueError("X has no value: every entry is NaN.")
+    if metric == "neg_mean_squared_error":
+        return -float(mean_squared_error(X[~is_missing], X_restored[~is_missing]))
+    largest = np.nanmax(np.abs(X))
+    # R² does not depend on the unit of X, but the squares it is computed from may overflow.
+    if not _SMALLEST < largest < _LARGEST and largest > 0:
+        X, X_restored = X / largest, X_restored / largest
+    if is_missing.any():
+        sums = RunningMoments()
+        sums.add(torch.from_numpy(X), torch.from_numpy(X_restored))
+        return sums.compute().compute_r2()
+    return float(r2_score(X, X_restored, multioutput="variance_weighted"))
 
 
 def _match_container(array, X):
@@ -332,37 +350,25 @@ def _match_container(array, X):
     """
     if is_array_api(X):
         return convert_like(torch.from_numpy(array), X)
+    # Known by its name, so that neither library needs to be there.
     library = type(X).__module__.split(".")[0]
     if library == "pandas":
         return type(X)(array, index=X.index, columns=X.columns)
     return type(X)(array, schema=X.columns) if library == "polars" else array
 
 
-def _compute_r2(X, X_restored):
-    X, X_restored = _check_arrays(X, X_restored)
-    largest = np.abs(X).max()
-    # R² does not depend on the unit of X, but the squares it is computed from may overflow.
-    if not _SMALLEST < largest < _LARGEST and largest > 0:
-        X, X_restored = X / largest, X_restored / largest
-    return float(r2_score(X, X_restored, multioutput="variance_weighted"))
-
-
-def _compute_neg_mean_squared_error(X, X_restored):
-    return -float(mean_squared_error(*_check_arrays(X, X_restored)))
-
-
-def _check_arrays(X_true, X_restored):
+def _check_arrays(X_true, X_restored, ensure_all_finite=True):
     """Convert both to dense float64 arrays; raise a ValueError if their shapes differ."""
+    how = {"dtype": np.float64, "ensure_2d": False, "allow_nd": True}
     X_true, X_restored = (
-        check_array(_to_dense_array(X), dtype=np.float64) for X in (X_true, X_restored)
+        check_array(_to_dense_array(X), ensure_all_finite=ensure_all_finite, **how)
+        for X in (X_true, X_restored)
     )
-    _check_same_shape(X_true, X_restored)
+    if X_true.shape != X_restored.shape:
+        raise ValueError(
+            f"Both arrays must have the same shape; got {X_true.shape} and {X_restored.shape}."
+        )
     return X_true, X_restored
-
-
-def _convert_to_numpy(array):
-    """Return an array of any library as one of NumPy."""
-    return convert_to_tensor(array).cpu().numpy() if is_array_api(array) else np.asarray(array)
 
 
 def _to_dense_array(X):
@@ -370,13 +376,3 @@ def _to_dense_array(X):
     if issparse(X):
         return X.toarray()
     return convert_to_tensor(X).cpu().numpy() if is_array_api(X) else X
-
-
-def _check_same_shape(X_true, X_restored):
-    if X_true.shape != X_restored.shape:
-        raise ValueError(
-            f"Both arrays must have the same shape; got {X_true.shape} and {X_restored.shape}."
-        )
-
-
-_METRICS = {"r2": _compute_r2, "neg_mean_squared_error": _compute_neg_mean_squared_error}

@@ -17,12 +17,13 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback, Checkpoint
 from torch import distributed, nn
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, _related_rows
-from sklearn_ae import _start as module
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
 
 X = load_digits().data[:301] / 16
 GROUPS, HELD_OUT = np.arange(301) // 20, load_digits().data[301:400] / 16
 SPARSE = sparse.csr_array(np.where(X > 0.9, X, 0))
+# More rows than those among which copies are looked for, and than the start is computed from.
+LONG, LONGER = (np.random.default_rng(0).normal(size=(n, 4)) for n in (20_000, 110_000))
 PARAMS = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (16,)}
 # The last epoch is kept. At PCA the gradients of the encoder are rounding errors, which Adam still
 # makes larger than sgd does.
@@ -113,6 +114,13 @@ class Table:
         return self.rows[index]
 
 
+def fit_longer(**params):
+    """Return an autoencoder of a sample that its start draws, and the rows that were read."""
+    table = Table(LONGER)
+    how = TRAINED | {"batch_size": 2000, "random_state": np.random.RandomState(0)}
+    return AutoencoderTransformer(2, **how, **params).fit(table), table.read
+
+
 class Death(Callback):
     """The end of a process in the middle of an epoch."""
 
@@ -146,20 +154,10 @@ def fit_cases():
 
 def rows_read(early_stopping):
     """Return the rows of a table that this rank read in a fit."""
-    table = Table(X)
-    _related_rows.MAX_ROWS = 10  # every rank reads the sample that tells whether to warn
+    table = Table(LONG)  # every rank reads the sample that tells whether to warn
     how = {"early_stopping": early_stopping, "validation_fraction": 0.1, "data_parallel": True}
-    AutoencoderTransformer(4, **how, **PARAMS).fit(table)
+    AutoencoderTransformer(2, **how, **PARAMS).fit(table)
     return table.read
-
-
-def drawn_in_the_start():
-    """Return the rows that a rank read where the start is of a sample, and its generator."""
-    table = Table(X)
-    module.MAX_ROWS = 100
-    how = {"early_stopping": False, "data_parallel": True, **PARAMS, "random_state": None}
-    autoencoder = AutoencoderTransformer(4, **how).fit(table)
-    return table.read, autoencoder.net_.iterator_train__generator.get_state().numpy()
 
 
 def error_of(X, arguments=None, **params):
@@ -181,13 +179,12 @@ def main():
         "read": {early_stopping: rows_read(early_stopping) for early_stopping in (False, True)},
         "errors": [
             error_of(np.full_like(X, np.nan)),
-            error_of(X, optimizer=torch.optim.LBFGS),
             error_of(X, encoder=lambda *widths: 1 / 0),
             error_of(X[distributed.get_rank() :][:100]),
             error_of(X, {"X_val": HELD_OUT[distributed.get_rank() :][:50]}),
         ],
     }
-    result["read without seed"], result["generator"] = drawn_in_the_start()
+    result["fitted"]["longer"], result["read of longer"] = fit_longer(data_parallel=True)
     path = folder / f"rank {distributed.get_rank()}.pickle"
     path.write_bytes(pickle.dumps(result))
     if "dies" in sys.argv:

@@ -10,17 +10,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_sample_image
+from torch import nn
+from zoo import CORRUPTIONS
 
+from sklearn_ae import DenoisingAutoencoder
 from sklearn_ae import corruption as corruptions
-from sklearn_ae._units import Units
 from sklearn_ae.corruption import (
-    _CORRUPTIONS,
     Downscale,
     GaussianNoise,
     Grayscale,
     Masking,
     SaltAndPepper,
-    _make_corruption,
     corrupt,
 )
 
@@ -33,6 +33,11 @@ OBJECTS = [
     Grayscale((3, 2, 4)),
     Downscale((6, 2, 2), 2),
 ]
+LEVELS = {
+    "gaussian": "standard deviation, at least 0",
+    "masking": "share, 0 to 1",
+    "salt_and_pepper": "share, 0 to 1",
+}
 RANDOM = [corruption for corruption in OBJECTS if not isinstance(corruption, Grayscale | Downscale)]
 
 unit_rows = st.builds(
@@ -124,7 +129,7 @@ def test_salt_and_pepper_are_even(share):
 
 @given(
     X=unit_rows,
-    kind=st.sampled_from([*_CORRUPTIONS, torch.negative]),
+    kind=st.sampled_from([*CORRUPTIONS, torch.negative]),
     level=st.floats(0, 1),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
@@ -143,7 +148,7 @@ def test_corrupt_leaves_X_and_the_global_generators_alone():
     def in_place(batch, generator):
         return batch.mul_(2)
 
-    for kind in (*_CORRUPTIONS, in_place):
+    for kind in (*CORRUPTIONS, in_place):
         first = corrupt(X, kind, 0.5, random_state=3)
         np.testing.assert_array_equal(corrupt(X, kind, 0.5, random_state=3), first)
         assert not np.array_equal(first, X)
@@ -152,22 +157,55 @@ def test_corrupt_leaves_X_and_the_global_generators_alone():
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
-@given(
-    X=unit_rows,
-    kind=st.sampled_from([*_CORRUPTIONS, Downscale((6, 2, 2), 2)]),
-    scale=st.sampled_from([0.01, 1.0, 30.0]),
-    corruption_range=st.sampled_from([None, (0.2, 0.6)]),
-)
-def test_on_standardised_rows_it_does_the_same(X, kind, scale, corruption_range):
-    found = (torch.as_tensor(values) for values in (X.mean(axis=0), X.min(axis=0), X.max(axis=0)))
-    units = Units(*found, scale)
-    plain = Units(units.feature_mean, units.low, units.high, 1.0, standardizes=False)
+class Listener(nn.Linear):
+    """An encoder that keeps what it is given."""
 
-    def corrupt_in(units):
-        corruption = _make_corruption(kind, 0.4, corruption_range, units)
-        return units.restore(corruption(units.standardize(torch.as_tensor(X)), generator()))
+    given = []  # one list for all copies of the network
 
-    torch.testing.assert_close(corrupt_in(units), corrupt_in(plain), atol=1e-5, rtol=0)
+    def forward(self, rows):
+        self.given.append(rows.detach().clone())
+        return super().forward(rows)
+
+
+def list_rows_in_training(X, corruption, **params):
+    """Return what a network sees of the rows in its only batch, in units of X."""
+    Listener.given.clear()
+    how = {"encoder": Listener, "init": "random", "early_stopping": False, "max_epochs": 1}
+    autoencoder = DenoisingAutoencoder(
+        2, corruption=corruption, batch_size=len(X), random_state=0, **how, **params
+    ).fit(X)
+    rows = next(rows for rows in Listener.given if len(rows) == len(X))
+    return rows.numpy() * autoencoder.scale_ + autoencoder.mean_
+
+
+@pytest.mark.parametrize("corruption_range", [None, (0.2, 0.6)])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_name_does_to_standardised_rows_what_its_object_does_to_rows(
+    name, scale, corruption_range
+):
+    X = scale * np.random.RandomState(0).uniform(size=(40, 24))
+    alike = {
+        "gaussian": GaussianNoise(0.4),
+        "masking": Masking(0.4, fill=X.mean(axis=0)),
+        "salt_and_pepper": SaltAndPepper(0.4, X.min(), X.max()),
+    }
+    how = {"corruption_level": 0.4, "corruption_range": corruption_range}
+    by_name = list_rows_in_training(X, name, **how)
+    by_object = list_rows_in_training(X, alike[name], **how)
+    np.testing.assert_allclose(by_name, by_object, atol=1e-5 * max(1, scale))
+    is_changed = np.abs(by_name[:, None] - X).max(axis=2).min(axis=1) > 1e-4 * scale
+    assert is_changed.sum() == 36  # a tenth of the batch stays clean
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_images_in_training_are_those_of_corrupt(scale):
+    X, downscale = scale * np.random.RandomState(0).uniform(size=(40, 24)), Downscale((6, 2, 2), 2)
+    seen = list_rows_in_training(X, downscale)
+    expected = np.concatenate([corrupt(X, downscale), X])
+    distances = np.abs(seen[:, None] - expected).max(axis=2)  # (40, 80)
+    assert distances.min(axis=1).max() < 1e-6 * scale
+    assert (distances.argmin(axis=1) < 40).sum() == 36  # a tenth of the batch stays clean
 
 
 # ------------------------------------------------------------------------------ pictures
@@ -251,7 +289,7 @@ def test_pictures_of_another_size(corruption):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"corruption": "gausian"}, re.escape(f"one of {tuple(_CORRUPTIONS)} or a callable")),
+        ({"corruption": "gausian"}, re.escape(f"one of {CORRUPTIONS} or a callable")),
         ({"corruption": None}, "corruption must be one of"),
         ({"corruption_range": (1, 0)}, r"low < high.*got \(1, 0\)"),
         ({"corruption_range": (1, 1)}, "low < high"),
@@ -268,22 +306,18 @@ def test_parameters_out_of_range(how, message):
 
 
 @pytest.mark.parametrize("level", [-0.1, np.inf, np.nan, "high"])
-@pytest.mark.parametrize("name", _CORRUPTIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_levels_out_of_range(name, level):
-    meaning = _CORRUPTIONS[name].level_meaning
-    expected = f"corruption_level must be a {meaning}, for corruption={name!r}; got {level!r}."
+    expected = f"corruption_level must be a {LEVELS[name]}, for corruption={name!r}; got {level!r}."
     with pytest.raises(ValueError, match=re.escape(expected)):
         corrupt(np.ones((5, 4)), name, level)
 
 
-@pytest.mark.parametrize(
-    "name", [x for x in _CORRUPTIONS if _CORRUPTIONS[x].highest_level < np.inf]
-)
-def test_highest_level(name):
-    highest = _CORRUPTIONS[name].highest_level
-    corrupt(np.ones((5, 4)), name, highest)
-    with pytest.raises(ValueError, match=f"got {highest + 0.1}"):
-        corrupt(np.ones((5, 4)), name, highest + 0.1)
+@pytest.mark.parametrize("name", [name for name in LEVELS if "share" in LEVELS[name]])
+def test_shares_are_at_most_1(name):
+    corrupt(np.ones((5, 4)), name, 1)
+    with pytest.raises(ValueError, match=r"got 1\.1"):
+        corrupt(np.ones((5, 4)), name, 1.1)
 
 
 def narrower(batch, generator):

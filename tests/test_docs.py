@@ -1,5 +1,6 @@
 """The documentation says what the code does; its ``>>>`` examples are run as doctests."""
 
+import ast
 import inspect
 import os
 import re
@@ -12,12 +13,11 @@ import pandas as pd
 import pytest
 from prose import count_words, find_prose, find_sentences, read_markdown
 from sklearn.pipeline import Pipeline
-from zoo import run_python
+from zoo import CORRUPTIONS, run_python
 
 import sklearn_ae
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, inspection
-from sklearn_ae._losses import LOSSES, ReconstructionLoss
-from sklearn_ae.corruption import _CORRUPTIONS, corrupt
+from sklearn_ae.corruption import corrupt
 from sklearn_ae.metrics import RestorationScorer
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -120,14 +120,25 @@ def test_every_page_of_the_reference_is_of_something_public():
     assert listed == public
 
 
-def list_choices(names):
-    """Return names as docstrings list them."""
-    return "{" + ", ".join(f'"{name}"' for name in names) + "}"
+def read_choices(documented):
+    """Return the choices that a docstring lists, by parameters."""
+    text = " ".join(inspect.getdoc(documented).replace("\\\n", " ").split())
+    found = re.findall(r"\b(\w+) : (\{.*?\})", text)
+    parameters = inspect.signature(documented).parameters
+    return {name: ast.literal_eval(choices) for name, choices in found if name in parameters}
 
 
-def join_lines(documented):
-    """Return a docstring in one line."""
-    return " ".join(inspect.getdoc(documented).replace("\\\n", " ").split())
+def find_accepted(estimator):
+    """Return the choices that an estimator accepts, by parameters, as errors list them."""
+    accepted = {}
+    for name in inspect.signature(estimator).parameters:
+        with pytest.raises(ValueError, match=name) as caught:
+            estimator(**{name: "none of these"}).fit(np.eye(4))
+        choices = re.search(r" among (\{.*?\})", str(caught.value))
+        # "auto" alone stands beside numbers
+        if choices and choices[1] != "{'auto'}":
+            accepted[name] = ast.literal_eval(choices[1])
+    return accepted
 
 
 def read_table_names(page):
@@ -136,22 +147,22 @@ def read_table_names(page):
     return set(re.findall(r'^"(\w+)"  ', text, flags=re.MULTILINE))
 
 
+@pytest.mark.parametrize("name", sklearn_ae.__all__)
+def test_docstrings_list_every_choice(name):
+    estimator = getattr(sklearn_ae, name)
+    accepted = find_accepted(estimator)
+    assert len(accepted) >= 4
+    assert read_choices(estimator) == accepted
+
+
 @pytest.mark.parametrize("documented", [DenoisingAutoencoder, corrupt, RestorationScorer])
 def test_docstrings_list_every_corruption(documented):
-    choices = ["auto", *_CORRUPTIONS] if documented is DenoisingAutoencoder else _CORRUPTIONS
-    assert f"corruption : {list_choices(choices)} or callable" in join_lines(documented)
-
-
-@pytest.mark.parametrize(
-    "documented", [AutoencoderTransformer, DenoisingAutoencoder, ReconstructionLoss]
-)
-def test_docstrings_list_every_loss(documented):
-    assert f" : {list_choices(LOSSES)}" in join_lines(documented)
+    assert read_choices(documented)["corruption"] - {"auto"} == set(CORRUPTIONS)
 
 
 def test_tables_have_every_corruption_and_loss():
-    assert read_table_names("denoising.rst") == set(_CORRUPTIONS)
-    assert read_table_names("choosing.rst") == set(LOSSES)
+    assert read_table_names("denoising.rst") == set(CORRUPTIONS)
+    assert read_table_names("choosing.rst") == find_accepted(AutoencoderTransformer)["loss"]
 
 
 def list_arguments():

@@ -5,6 +5,7 @@ import pickle
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -21,27 +22,19 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from zoo import draw_fewer, get_weights, quick
 
-from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
+from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, VariationalAutoencoder
 from sklearn_ae import _rows as rows_module
-from sklearn_ae._evidence import (
-    MIN_GROUPS_FOR_FOLDS,
-    CrossFit,
-    HoldOut,
-    KeptEpoch,
-    are_clearly_lower,
-    check_groups,
-    find_equal_rows,
-    split_rows,
-)
 from sklearn_ae._rows import make_rows
+from sklearn_ae._split import are_clearly_lower, label_copies, label_equal, split_rows
 from sklearn_ae.inspection import code_size_curve
 from sklearn_ae.metrics import reconstruction_r2
 
 BOTH = pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 SEEDS = st.integers(0, 2**32 - 1)
+MIN_GROUPS_FOR_FOLDS = 6
 
 # ------------------------------------------------------------------------- equal rows
 
@@ -122,8 +115,9 @@ SMALL_TABLES = hnp.arrays(
 @draw_fewer(0.5)
 def test_equal_rows_are_those_of_unique(form, X, part_entries):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows_module, "PART_ENTRIES", part_entries)  # equal ones in several parts
-        labels = find_equal_rows(make_rows(FORMS[form](X.copy())))
+        # equal rows in several parts: a table that has them otherwise has a million entries
+        patch.setattr(rows_module, "PART_ENTRIES", part_entries)
+        labels = label_equal(make_rows(FORMS[form](X.copy())).compute_hashes())
     expected = np.unique(X + 0.0, axis=0, return_inverse=True)[1].ravel()
     assert_array_equal(labels[:, None] == labels, expected[:, None] == expected)
     _, first = np.unique(labels, return_index=True)  # in the order of the rows
@@ -134,8 +128,66 @@ def test_equal_rows_are_those_of_unique(form, X, part_entries):
 def test_rows_that_differ_in_the_last_bit_are_not_equal(dtype):
     X = np.ones((4, 3), dtype=dtype)
     X[2, 1] = np.nextafter(X[2, 1], dtype(2))
-    assert_array_equal(find_equal_rows(make_rows(X)), [0, 0, 1, 0])
-    assert_array_equal(find_equal_rows(make_rows(sparse.csr_array(X))), [0, 0, 1, 0])
+    assert_array_equal(label_equal(make_rows(X).compute_hashes()), [0, 0, 1, 0])
+    assert_array_equal(label_equal(make_rows(sparse.csr_array(X)).compute_hashes()), [0, 0, 1, 0])
+
+
+# ---------------------------------------------------------------- copies and repeats
+
+
+def draw_answers(rng, n_rows, n_questions, n_values, one_hot):
+    """Return answers that depend on two traits, as numbers or one-hot."""
+    traits = rng.normal(size=(n_rows, 2)) @ rng.normal(size=(2, n_questions))
+    answers = np.clip(np.round(traits + rng.normal(size=traits.shape)), 0, n_values - 1).astype(int)
+    return np.eye(n_values)[answers].reshape(n_rows, -1) if one_hot else answers.astype(float)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_questions=st.integers(2, 5),
+    n_values=st.integers(2, 4),
+    one_hot=st.booleans(),
+)
+@draw_fewer(1 / 4)
+def test_answers_that_repeat_themselves_are_no_copies(seed, n_questions, n_values, one_hot):
+    X = draw_answers(np.random.RandomState(seed), 600, n_questions, n_values, one_hot)
+    assert_array_equal(label_copies([make_rows(X)]), np.arange(600))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_rows=st.integers(60, 400),
+    n_columns=st.integers(2, 20),
+    n_categories=st.integers(0, 3),
+    decimals=st.integers(2, 10),
+)
+@draw_fewer(1 / 4)
+def test_measurements_that_were_copied_are_copies(seed, n_rows, n_columns, n_categories, decimals):
+    rng = np.random.RandomState(seed)
+    measured = rng.normal(size=(n_rows, n_columns)).round(decimals)
+    X = np.hstack([measured, rng.randint(2, size=(n_rows, n_categories))])
+    X = X[rng.randint(n_rows, size=2 * n_rows)]
+    labels = label_copies([make_rows(X)])
+    assert len(np.unique(labels)) == len(np.unique(X, axis=0))
+
+
+def test_digits_that_were_copied_are_copies(digits):
+    labels = label_copies([make_rows(np.repeat(digits[0][:300], 3, axis=0))])
+    assert_array_equal(labels, np.repeat(np.arange(300), 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer(2), VariationalAutoencoder(2)])
+def test_repeated_answers_are_learnt(estimator):
+    rng = np.random.RandomState(0)
+    t = np.abs(rng.normal(size=(4000, 2)))
+    levels = np.clip(np.round(np.c_[t, t[:, :1] * t[:, 1:]] * 0.7 + 0.5), 0, 2).astype(int)
+    X = np.eye(3)[levels].reshape(4000, -1)
+    estimator = clone(estimator).set_params(random_state=0)
+    kept = estimator.fit(X[:2000]).score(X[2000:])
+    always = estimator.set_params(early_stopping=False).fit(X[:2000]).score(X[2000:])
+    assert kept > always - 0.03
+    assert kept > PCA(2).fit(X[:2000]).score(X[2000:]) or not hasattr(estimator, "posterior")
 
 
 # ----------------------------------------------------------------------------- splits
@@ -156,6 +208,15 @@ def number(labels):
     return np.unique(labels, return_inverse=True)[1]
 
 
+def split(equal, groups, share, seed):
+    """Return how rows are split: a share of them is held out, or they are folded if it is None."""
+    plan = SimpleNamespace(
+        cross_fits=share is None, has_large_folds=False, validation_fraction=share or 0.1
+    )
+    table = SimpleNamespace(groups=groups, strata=None, may_hold_out=True)
+    return split_rows(equal, table, plan, np.random.RandomState(seed))
+
+
 @given(labelled_rows(), st.none() | st.floats(0.01, 0.9), SEEDS)
 def test_no_group_stands_on_both_sides(labelled, share, seed):
     equal, groups = labelled
@@ -163,39 +224,36 @@ def test_no_group_stands_on_both_sides(labelled, share, seed):
     n_groups = len(np.unique(kinds))
     if n_groups == 1 and groups is not None:
         with pytest.raises(ValueError, match=r"one group.*X_val.*early_stopping=False"):
-            split_rows(equal, groups, share, np.random.RandomState(seed))
+            split(equal, groups, share, seed)
         return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        split = split_rows(equal, groups, share, np.random.RandomState(seed))
+        found = split(equal, groups, share, seed)
     if n_groups == 1:  # rows of one kind, which no test can judge by
         return
-    is_folds = isinstance(split, CrossFit)
-    assert is_folds == (share is None and n_groups >= MIN_GROUPS_FOR_FOLDS)
-    pairs = zip(split.train, split.valid, strict=True) if is_folds else [(split.train, split.valid)]
-    for train, valid in pairs:
+    assert found.is_cross_fit == (share is None and n_groups >= MIN_GROUPS_FOR_FOLDS)
+    assert len(found.train) == (3 if found.is_cross_fit else 1)
+    for train, valid in zip(found.train, found.valid, strict=True):
         assert min(len(train), len(valid)) > 0
         assert not set(kinds[train]) & set(kinds[valid])
         assert caught or not set(equal[train]) & set(equal[valid])
         left_out = np.setdiff1d(np.arange(len(equal)), np.r_[train, valid])
         assert set(equal[left_out]) <= set(equal[train])  # they judge nothing, for they are known
         assert groups is not None or len(left_out) == 0
-    judging = np.sort(np.concatenate(split.valid)) if is_folds else split.valid
+    judging = np.sort(np.concatenate(found.valid)) if found.is_cross_fit else found.valid[0]
     assert len(np.unique(judging)) == len(judging)
-    for labels, all_labels in zip(split.labelings, [groups, equal][groups is None :], strict=True):
+    for labels, all_labels in zip(found.labelings, [groups, equal][groups is None :], strict=True):
         assert_array_equal(labels, all_labels[judging])
 
 
 @given(st.integers(10, 500), SEEDS)
 def test_folds_are_balanced(n_rows, seed):
-    split = split_rows(np.arange(n_rows), None, None, np.random.RandomState(seed))
-    sizes = list(map(len, split.valid))
+    sizes = list(map(len, split(np.arange(n_rows), None, None, seed).valid))
     assert max(sizes) - min(sizes) <= 1
     groups = number(np.random.RandomState(seed).randint(60, size=n_rows))
     if len(np.unique(groups)) < MIN_GROUPS_FOR_FOLDS:
         return
-    split = split_rows(np.arange(n_rows), groups, None, np.random.RandomState(seed))
-    sizes = list(map(len, split.valid))
+    sizes = list(map(len, split(np.arange(n_rows), groups, None, seed).valid))
     assert max(sizes) - min(sizes) <= np.bincount(groups).max()
 
 
@@ -203,31 +261,28 @@ def test_folds_are_balanced(n_rows, seed):
 def test_a_fraction_is_a_share_of_rows(sizes, share, seed):
     groups = np.repeat(np.arange(len(sizes)), sizes)
     equal = np.arange(len(groups))
-    split = split_rows(equal, groups, share, np.random.RandomState(seed))
-    assert isinstance(split, HoldOut)
+    found = split(equal, groups, share, seed)
+    assert not found.is_cross_fit
+    (train,), (valid,) = found.train, found.valid
     n_wanted = min(math.ceil(share * len(groups)), len(groups) - 1)
-    n_held_out = len(split.valid)
+    n_held_out = len(valid)
     assert n_held_out <= max(n_wanted, min(sizes))
-    assert len(split.train) == len(groups) - n_held_out > 0
+    assert len(train) == len(groups) - n_held_out > 0
     if n_wanted >= max(sizes):  # the next group would be too much
         assert n_held_out > n_wanted - max(sizes)
-    alone = split_rows(equal, None, share, np.random.RandomState(seed))
-    assert len(alone.valid) == n_wanted
+    (alone,) = split(equal, None, share, seed).valid
+    assert len(alone) == n_wanted
 
 
 def test_seeds_draw_different_splits():
-    first, second, third = (
-        split_rows(np.arange(200), None, 0.1, np.random.RandomState(seed)) for seed in (0, 0, 1)
-    )
-    assert_array_equal(first.valid, second.valid)
-    assert not np.array_equal(first.valid, third.valid)
+    first, second, third = (split(np.arange(200), None, 0.1, seed).valid[0] for seed in (0, 0, 1))
+    assert_array_equal(first, second)
+    assert not np.array_equal(first, third)
 
 
 def test_rows_of_one_kind_are_split_as_if_they_differed():
     for share, n_valid in ((0.2, 6), (None, 30)):
-        split = split_rows(np.zeros(30, int), None, share, np.random.RandomState(0))
-        valid = np.concatenate(split.valid) if share is None else split.valid
-        assert len(valid) == n_valid
+        assert sum(map(len, split(np.zeros(30, int), None, share, 0).valid)) == n_valid
 
 
 @BOTH
@@ -239,26 +294,6 @@ def test_rows_of_one_kind_are_fitted(estimator):
 
 
 # ------------------------------------------------------------------------- the test
-
-
-def losses_of(mean, n_rows=200, seed=0):
-    return np.random.RandomState(seed).uniform(0.9, 1.1, size=n_rows) * mean
-
-
-def test_kept_epoch_is_the_best_or_the_start():
-    module = nn.Linear(1, 1)
-    kept = KeptEpoch([module], 0, start_losses=losses_of(1.0))
-    start = module.weight.detach().clone()
-    for epoch, loss in enumerate([0.9, 0.5, 0.8], start=1):
-        with torch.no_grad():
-            module.weight.fill_(epoch)
-        kept.update(epoch, losses_of(loss, seed=epoch))
-    assert kept.restore() == 2
-    assert module.weight.item() == 2
-
-    kept.start_losses = losses_of(0.4)
-    assert kept.restore() == 0
-    assert torch.equal(module.weight, start)
 
 
 def test_clearly_lower_is_a_paired_test():
@@ -346,6 +381,18 @@ def test_rows_held_out_by_the_user_are_those_that_judge(estimator):
         assert autoencoder.best_loss_ == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_weights_that_are_kept_are_those_of_the_best_epoch(digits):
+    X, new = digits[0][:300], digits[1][:100]
+    how = {"learning_rate": 0.02, "schedule": "constant", "init": "linear"}
+    fitted = quick(max_epochs=40, **how).fit(X, X_val=new)
+    best = fitted.best_epoch_
+    assert 1 < best < fitted.n_iter_
+    assert fitted.best_loss_ == min(fitted.validation_loss_curve_) < fitted.start_loss_
+    shorter = quick(max_epochs=best, **how).fit(X, X_val=new)
+    assert shorter.best_epoch_ == best
+    assert_array_equal(get_weights(fitted), get_weights(shorter))
+
+
 @BOTH
 def test_all_rows_are_trained_on_beside_those_held_out(estimator, digits):
     X, new = digits[0][:300], digits[1][:100]
@@ -380,9 +427,11 @@ def test_groups_do_not_matter_beside_rows_held_out(digits):
 )
 def test_labels_of_any_kind(X, convert):
     groups = np.arange(60) % 12
-    assert_array_equal(check_groups(convert(groups), 60), groups)
-    expected = get_weights(quick(max_epochs=1).fit(X, groups=groups))
-    assert_array_equal(get_weights(quick(max_epochs=1).fit(X, groups=convert(groups))), expected)
+    labels = groups, convert(groups), None
+    expected, found, alone = (quick(max_epochs=1).fit(X, groups=each) for each in labels)
+    assert found.start_loss_ == expected.start_loss_ != alone.start_loss_  # those of the folds
+    assert found.validation_loss_curve_ == expected.validation_loss_curve_
+    assert_array_equal(get_weights(found), get_weights(expected))
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_array, Sliced, memory_map, np.ndarray.tolist])
@@ -397,7 +446,7 @@ def test_held_out_rows_of_any_kind(digits, convert):
 
 # ---------------------------------------------------------------------------- errors
 
-NAN = np.full((60, 10), np.nan)
+ONE_NAN = np.where(np.arange(600).reshape(60, 10) == 7, np.nan, 0.5)
 ERRORS = {
     "too few labels": ({"groups": np.arange(59)}, {}, r"one label for each row.*\(60,\).*\(59,\)"),
     "two labels a row": ({"groups": np.zeros((60, 2))}, {}, "one label for each row"),
@@ -407,7 +456,8 @@ ERRORS = {
     "other columns": ({"X_val": np.zeros((5, 9))}, {}, "X_val .*9 features"),
     "one row": ({"X_val": np.zeros((1, 10))}, {}, "X_val .*minimum of 2"),
     "no row": ({"X_val": np.zeros((0, 10))}, {}, "X_val .*minimum of 2"),
-    "NaN": ({"X_val": NAN}, {}, "X_val .*missing values, and X has none"),
+    "a NaN": ({"X_val": ONE_NAN}, {}, "X_val .*missing values, and X has none"),
+    "NaN only": ({"X_val": np.full((60, 10), np.nan)}, {}, "X_val .*no value at all"),
     "one dimension": ({"X_val": np.zeros(10)}, {}, "X_val .*2D"),
     "text": ({"X_val": np.full((5, 10), "a")}, {}, "X_val"),
     "nothing held out": ({"X_val": np.zeros((5, 10))}, {"early_stopping": False}, "early_stopping"),
@@ -421,14 +471,15 @@ ERRORS = {
 
 @BOTH
 @pytest.mark.parametrize("name", ERRORS)
-def test_errors_come_before_training_and_change_nothing(monkeypatch, unit_X, estimator, name):
+def test_errors_come_before_training_and_change_nothing(unit_X, estimator, name):
     arguments, params, message = ERRORS[name]
     autoencoder = quick(estimator=estimator, **params)
-    with monkeypatch.context() as patch:
-        patch.setattr(AutoencoderTransformer, "_train", lambda *_: pytest.fail("It trained."))
-        patch.setattr(DenoisingAutoencoder, "_train", lambda *_: pytest.fail("It trained."))
+    watch = register_optimizer_step_pre_hook(lambda *_: pytest.fail("It trained."))
+    try:
         with pytest.raises(ValueError, match=f"(?s){message}"):
             autoencoder.fit(unit_X, **arguments)
+    finally:
+        watch.remove()
     assert not [attribute for attribute in vars(autoencoder) if attribute.endswith("_")]
     autoencoder.fit(unit_X)
     before, codes = pickle.dumps(autoencoder), autoencoder.transform(unit_X)
@@ -462,9 +513,9 @@ def test_groups_with_the_same_rows(X):
 def test_copies_in_other_groups_cost_no_rows_to_train_on():
     kinds = np.random.RandomState(0).randint(20, size=3000)  # of which each group has many
     kinds[-60:] = np.arange(20, 80)
-    split = split_rows(kinds, np.arange(3000) // 5, 0.1, np.random.RandomState(0))
-    assert len(split.train) == 2700
-    assert 0 < len(split.valid) < 20
+    found = split(kinds, np.arange(3000) // 5, 0.1, seed=0)
+    assert len(found.train[0]) == 2700
+    assert 0 < len(found.valid[0]) < 20
 
 
 def test_copies_of_training_rows_judge_nothing(digits):
@@ -475,18 +526,6 @@ def test_copies_of_training_rows_judge_nothing(digits):
     with pytest.warns(UserWarning, match="equal to rows of X") as caught:
         quick().fit(X, X_val=X[::2])
     assert caught[0].filename == __file__
-
-
-def test_few_groups_are_held_out_and_not_folded(X):
-    few, enough = (np.arange(60) % n for n in (MIN_GROUPS_FOR_FOLDS - 1, MIN_GROUPS_FOR_FOLDS))
-    curves = [quick().fit(X, groups=groups).validation_loss_curve_ for groups in (few, enough)]
-    assert all(len(curve) == 5 for curve in curves)
-    fold, held_out = (
-        split_rows(np.arange(60), groups, None, np.random.RandomState(0))
-        for groups in (enough, few)
-    )
-    assert isinstance(fold, CrossFit)
-    assert isinstance(held_out, HoldOut)
 
 
 def test_chunks_have_no_groups(X):

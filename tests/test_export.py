@@ -1,6 +1,7 @@
 """An exported model computes what the estimator does."""
 
 import builtins
+import copy
 import io
 import logging
 import os
@@ -20,7 +21,6 @@ from sklearn.exceptions import NotFittedError
 from zoo import ESTIMATORS, make_estimator
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae import export as module
 from sklearn_ae.export import to_onnx
 
 X = load_digits().data[:200] / 16
@@ -181,9 +181,11 @@ def test_text_files_and_folders_are_refused_before_the_export(fitted, tmp_path, 
         to_onnx(fitted, tmp_path / "nowhere" / "model.onnx")
     with pytest.raises(IsADirectoryError, match="path must be a file"):
         to_onnx(fitted, tmp_path)
-    monkeypatch.setattr(module, "_MAX_BYTES", 100)
+    large = copy.deepcopy(fitted)
+    weights = torch.zeros(1).expand(2**29)  # 2 GB that need no memory
+    large.encoder_.weights = torch.nn.Parameter(weights, requires_grad=False)
     with pytest.raises(ValueError, match="too many for one file"):
-        to_onnx(fitted, io.BytesIO())
+        to_onnx(large, io.BytesIO())
 
 
 def test_failure_leaves_what_was_there(fitted, tmp_path, monkeypatch):

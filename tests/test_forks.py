@@ -104,18 +104,20 @@ import multiprocessing, threading
 import numpy as np
 import torch
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._isolation import isolate_torch
-from sklearn_ae._random import seed_torch
 
 X = np.random.default_rng(0).normal(size=(60, 5))
 inside, leave = threading.Event(), threading.Event()
 
 
-def hold():
+def hold(n_in, n_out):  # torch has other settings meanwhile, and its generators are in use
+    inside.set()
+    leave.wait(60)
+    return torch.nn.Linear(n_in, n_out)
+
+
+def fit():
     torch.set_default_dtype(torch.float64)
-    with isolate_torch(), seed_torch(torch.Generator()):  # as a fit of custom networks does
-        inside.set()
-        leave.wait(60)
+    AutoencoderTransformer(2, max_epochs=0, encoder=hold).fit(X)
 
 
 def work(_):
@@ -123,9 +125,10 @@ def work(_):
     return str(torch.get_default_dtype())
 
 
-thread = threading.Thread(target=hold)
+thread = threading.Thread(target=fit)
 thread.start()
-inside.wait(60)
+assert inside.wait(60)
+assert torch.get_default_dtype() == torch.float32
 with multiprocessing.get_context("fork").Pool(1) as pool:
     found = pool.map_async(work, [0]).get(timeout=60)
 leave.set()

@@ -15,16 +15,22 @@ NOXFILE = Path(__file__).parents[1] / "noxfile.py"
 # A module, or a folder, imports only from the levels before its own.
 LEVELS = {
     "sklearn_ae": [
-        {"_callbacks", "_compat", "_images", "_isolation", "_losses", "_moments", "_random"},
-        {"_ranks", "_related_rows"},
-        {"_batches", "_evidence", "_mapped_file", "_sparse_batch"},
-        {"_correction", "_rows", "_units"},
-        {"_judging", "_networks", "corruption"},
-        {"_folds", "_missing", "_ordering"},
-        {"_model", "_training"},
-        {"_plan", "_start"},
-        {"_saving"},
-        {"_inference", "_likelihood"},
+        {
+            "_callbacks",
+            "_compat",
+            "_gaussian",
+            "_images",
+            "_isolation",
+            "_losses",
+            "_normal_scores",
+            "_ranks",
+        },
+        {"_related_rows", "_ridge", "_task"},
+        {"_batches", "_codes", "_extrapolation", "_sparse", "_split"},
+        {"_networks", "_rows", "_training", "_units"},
+        {"_linear", "_model", "_plan", "corruption"},
+        {"_likelihood", "_saving", "_stacked", "_start", "_targets"},
+        {"_trials"},
         {"_base"},
         {"_autoencoder", "_denoising", "_variational", "export"},
         {"_imputer", "metrics"},
@@ -89,13 +95,15 @@ def private_imports(tree):
 @functools.cache
 def own_private_names():
     """Return the private names that the package itself defines: functions, attributes, fields."""
-    found = set()
+    found = {"_make", "_replace"}  # of named tuples, part of their public interface
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 found.add(node.name)
             elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
                 found.add(node.id if isinstance(node, ast.Name) else node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)  # fitted attributes are set by name
     return found
 
 
@@ -141,13 +149,23 @@ except ImportError as error:
     assert found == "" or "Run python -O in place of python -OO" in found
 
 
-def count_lines(node):
-    """Return the number of lines of a function without its docstring."""
-    lines = node.end_lineno - node.lineno + 1
-    if ast.get_docstring(node) is not None:
-        docstring = node.body[0]
-        lines -= docstring.end_lineno - docstring.lineno + 1
-    return lines
+def count_code_lines(node):
+    """Return the number of lines of a module, class or function without its docstrings."""
+    lines = set()
+    for part in ast.walk(node):
+        if hasattr(part, "lineno"):
+            lines.update(range(part.lineno, part.end_lineno + 1))
+    for part in ast.walk(node):
+        if isinstance(part, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            part
+        ):
+            lines -= set(range(part.body[0].lineno, part.body[0].end_lineno + 1))
+    return len(lines)
+
+
+def count_statements(node):
+    """Return the number of statements in a function; a call over many lines is one."""
+    return sum(isinstance(part, ast.stmt) for part in ast.walk(node)) - 1
 
 
 def is_init_of_estimator(node):
@@ -161,18 +179,18 @@ def is_init_of_estimator(node):
 
 
 def test_the_base_is_small():
-    assert len((PACKAGE / "_base.py").read_text().splitlines()) <= 450
+    assert count_code_lines(ast.parse((PACKAGE / "_base.py").read_text())) <= 420
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
 def test_functions_and_classes_are_small(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and not is_init_of_estimator(node):
-            assert count_lines(node) <= 40, node.name
+            assert count_statements(node) <= 45, node.name
         elif isinstance(node, ast.ClassDef):
             methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
-            assert len(methods) <= 28, node.name
-            assert node.end_lineno - node.lineno + 1 <= 420, node.name
+            assert len(methods) <= 34, node.name
+            assert count_code_lines(node) <= 300, node.name
 
 
 def test_mutated_modules_and_their_tests_exist():

@@ -1314,7 +1314,7 @@ def test_of_several_estimators_all_are_checked_first(iris, draw):
 def test_rows_that_do_not_go_together(iris):
     X, _ = iris
     idle = Idle(2).fit(X)
-    with pytest.raises(ValueError, match="3 features"):
+    with pytest.raises(ValueError, match="4 columns, but X_noisy has 3"):
         ReconstructionDisplay.from_estimators(idle, X, X_noisy=X[:, :3])
     with pytest.raises(ValueError, match="2 or more rows; got 1"):
         CodeTraversalDisplay.from_estimator(idle, X[:1])
@@ -1571,3 +1571,22 @@ def test_components_codes_and_rows_that_are_none(iris):
         ReconstructionDisplay.from_estimator(pca, X, n_samples=-1)
     with pytest.raises(ValueError, match="infinite"):  # and no warning
         CodeScatterDisplay.from_estimator(pca, X, np.where(y == 0, np.inf, y))
+
+
+def test_code_size_curve_of_rows_with_missing_values():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(100, 3)) @ rng.normal(size=(3, 6))
+    X[rng.uniform(size=X.shape) < 0.1] = np.nan
+    ordered = AutoencoderTransformer(ordered=True, max_epochs=1, random_state=0)
+    curve = code_size_curve(ordered, X, y=np.arange(100) % 2, n_components=[1, 3], cv=2)
+    assert np.isfinite(curve.reconstruction_score).all()
+    assert np.isfinite(curve.classifier_score).all()
+
+
+def test_pairs_with_other_columns_cannot_be_drawn():
+    rng = np.random.RandomState(0)
+    damaged, clean = rng.normal(size=(60, 4)), rng.normal(size=(60, 6))
+    pairs = DenoisingAutoencoder(2, max_epochs=1, random_state=0).fit(damaged, X_clean=clean)
+    for X, X_noisy in ((clean, damaged), (damaged, None)):
+        with pytest.raises(ValueError, match=r"which has \d columns, but .*[46]\. Draw pairs"):
+            ReconstructionDisplay.from_estimator(pairs, X, X_noisy=X_noisy)

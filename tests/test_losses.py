@@ -1,19 +1,29 @@
+"""The losses of rows, compared with scikit-learn and NumPy."""
+
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from scipy.special import expit
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from zoo import make_units
 
-from sklearn_ae._losses import LOSSES, ReconstructionLoss
+from sklearn_ae._losses import LOSSES, ObservedLoss, ReconstructionLoss
+from sklearn_ae._model import Output
 
 UNITS = make_units(np.zeros(5))
 OUTPUT = np.random.RandomState(0).normal(size=(20, 5))
 TARGET = np.random.RandomState(1).uniform(size=(20, 5))
 
 
+def compute_loss(loss, output, target):
+    """Return the mean loss of an array or a tensor of outputs, a scalar tensor."""
+    return loss(Output(torch.as_tensor(output)), torch.as_tensor(target))
+
+
 def of(name):
-    return ReconstructionLoss(name, UNITS)(torch.as_tensor(OUTPUT), torch.as_tensor(TARGET)).item()
+    """Return the loss of a name for the rows of this file."""
+    return compute_loss(ReconstructionLoss(name, UNITS), OUTPUT, TARGET).item()
 
 
 def compute_huber_loss(output, target):
@@ -64,9 +74,9 @@ def test_unit_undoes_scaling(name):
     scale = 1e4  # so that all errors are small: the powers are those of small errors
     target = torch.as_tensor(TARGET)
     error = torch.as_tensor(OUTPUT - TARGET) / scale
-    unscaled = ReconstructionLoss(name, UNITS)(target + error, target).item()
+    unscaled = compute_loss(ReconstructionLoss(name, UNITS), target + error, target).item()
     loss = ReconstructionLoss(name, make_units(np.zeros(5), scale))
-    scaled = loss((target + error) / scale, target / scale).item()
+    scaled = compute_loss(loss, (target + error) / scale, target / scale).item()
     assert loss.convert_loss(scaled) == pytest.approx(unscaled)
 
 
@@ -84,20 +94,37 @@ def test_clipped_outputs_are_compared(name):
     free = ReconstructionLoss(name, units)
     clipping = ReconstructionLoss(name, units, clips=True)
     clipped = output.detach().clamp(0.2, 0.8).requires_grad_()
-    torch.testing.assert_close(clipping(output, target), free(clipped, target))
+    clipping_loss, expected = (
+        compute_loss(loss, rows, target) for loss, rows in ((clipping, output), (free, clipped))
+    )
+    torch.testing.assert_close(clipping_loss, expected)
     torch.testing.assert_close(
         clipping.compute_row_losses(output, target), free.compute_row_losses(clipped, target)
     )
     # the gradient is that of the clipped output, wherever the output is
-    clipping(output, target).backward()
-    free(clipped, target).backward()
+    clipping_loss.backward()
+    expected.backward()
     torch.testing.assert_close(output.grad, clipped.grad)
 
 
 def test_logits_are_compared_with_X():
     mean = TARGET.mean(axis=0)
     loss = ReconstructionLoss("binary_cross_entropy", make_units(mean, 0.3), clips=True)
-    standardised = torch.as_tensor((TARGET - mean) / 0.3)
-    assert loss(torch.as_tensor(OUTPUT), standardised).item() == pytest.approx(
-        of("binary_cross_entropy"), rel=1e-6
-    )
+    standardised = compute_loss(loss, OUTPUT, (TARGET - mean) / 0.3).item()
+    assert standardised == pytest.approx(of("binary_cross_entropy"), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"binary_cross_entropy"}))
+def test_missing_targets_carry_no_loss(name):
+    is_missing = np.random.RandomState(2).uniform(size=TARGET.shape) < 0.3
+    target, kept = np.where(is_missing, np.nan, TARGET), ~is_missing
+    loss = ObservedLoss(name, UNITS)
+    output = torch.tensor(OUTPUT, requires_grad=True)
+    mean = compute_loss(loss, output, target)
+    expected = REFERENCES[name](OUTPUT[kept], TARGET[kept])
+    assert mean.item() == pytest.approx(expected, rel=1e-6)  # the observed share is in float32
+    mean.backward()
+    assert_array_equal(output.grad.numpy() == 0, is_missing)
+    rows = loss.compute_row_losses(output, torch.as_tensor(target)).tolist()
+    pairs = zip(OUTPUT, TARGET, kept, strict=True)
+    assert rows == pytest.approx([REFERENCES[name](z[k], t[k]) for z, t, k in pairs])

@@ -230,3 +230,25 @@ def test_units_in_which_squares_are_no_numbers(X, unit):
 def test_peak_signal_noise_ratio_of_an_endless_range():
     with pytest.raises(ValueError, match="positive and finite; got inf"):
         peak_signal_noise_ratio([[-1.7e308, 1.7e308]], [[0.0, 0.0]])
+
+
+# ---------------------------------------------------------------------- missing values
+
+
+def test_scores_of_rows_with_missing_values_are_those_of_the_estimators():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 8))
+    X[rng.uniform(size=X.shape) < 0.1] = np.nan
+    autoencoder = AutoencoderTransformer(3, **QUICK).fit(X)
+    assert reconstruction_r2(autoencoder, X) == pytest.approx(autoencoder.score(X))
+    errors = np.square(X - autoencoder.reconstruct(X))
+    error = reconstruction_neg_mean_squared_error(autoencoder, X)
+    assert error == pytest.approx(-np.nanmean(errors))
+    for corruption in ("gaussian", "masking", "salt_and_pepper"):
+        assert np.array_equal(np.isnan(corrupt(X, corruption, 0.2)), np.isnan(X))
+        restored = RestorationScorer(corruption, 0.2)(autoencoder, X)
+        assert restored < autoencoder.score(X)
+    with pytest.raises(ValueError, match="NaN"):
+        reconstruction_r2(PCA(2).fit(np.nan_to_num(X)), X)
+    with pytest.raises(ValueError, match="X has no value"):
+        reconstruction_r2(autoencoder, np.full((3, 8), np.nan))

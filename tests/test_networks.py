@@ -1,10 +1,9 @@
-"""Coders alone, and in the estimators: dense, convolutional and custom ones."""
+"""Coders in the estimators: dense, convolutional and custom ones."""
 
 import copy
 import functools
 import math
 import pickle
-from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -17,75 +16,59 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Callback
+from test_losses import REFERENCES
 from torch import nn
-from zoo import Perceptron, make_units
+from zoo import Perceptron, draw_fewer
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae._losses import LOSSES
-from sklearn_ae._model import make_model
-from sklearn_ae._networks import (
-    ACTIVATIONS,
-    Architecture,
-    Gain,
-    LinearPath,
-    compute_pooled_sizes,
-    make_dense_layers,
-    measure_row_width,
-)
-from sklearn_ae._start import LinearStart
+from sklearn_ae._networks import measure_row_width
+
+ACTIVATIONS = {
+    "relu": nn.ReLU(),
+    "gelu": nn.GELU(),
+    "silu": nn.SiLU(),
+    "tanh": nn.Tanh(),
+    "logistic": nn.Sigmoid(),
+    "identity": nn.Identity(),
+}
+
+# Parameters of networks for rows of 36 features and codes of three components.
+ARCHITECTURES = {
+    "dense": {"hidden_layer_sizes": (8,)},
+    "no hidden layer": {"hidden_layer_sizes": ()},
+    "convolutional": {
+        "hidden_layer_sizes": (),
+        "conv_filters": (4, 2),
+        "image_shape": (1, 6, 6),
+        "activation": "silu",
+    },
+    "convolutional and dense": {
+        "hidden_layer_sizes": (8,),
+        "conv_filters": (4,),
+        "image_shape": (4, 3, 3),
+        "activation": "silu",
+    },
+    "custom": {"encoder": Perceptron, "decoder": Perceptron},
+    "custom encoder": {"hidden_layer_sizes": (8,), "encoder": Perceptron},
+    "custom decoder": {"hidden_layer_sizes": (8,), "decoder": Perceptron},
+}
 
 
 def generator():
     return torch.Generator().manual_seed(0)
 
 
-def architecture(
-    n_features, hidden, n_components, activation="relu", filters=(), shape=None, **others
-):
-    others = {
-        "encoder": None,
-        "decoder": None,
-        "code_activation": "identity",
-        "output_activation": "identity",
-        "linear_path": None,
-        "multiplies_sparsely": False,
-        **others,
-    }
-    return Architecture(
-        n_features,
-        n_features,
-        n_components,
-        None,
-        list(hidden),
-        activation,
-        list(filters),
-        shape,
-        **others,
-    )
+def make_rows(n_features, n_samples=50):
+    """Return correlated rows in [0, 1]."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n_samples, 3)) @ rng.normal(size=(3, n_features))
+    return ((X - X.min()) / (X.max() - X.min())).astype(np.float32)
 
 
-def make_autoencoder(any_architecture, generator, start=None, scale=1.0):
-    """Return the model of an architecture, for rows that are divided by a scale."""
-    units = make_units(np.zeros(any_architecture.n_features), scale)
-    return make_model(any_architecture, units, units, generator, start, "Estimator")
-
-
-def residual(any_architecture, start, scale=1.0):
-    """Return an autoencoder with a linear path that begins at a start."""
-    biases = start.bias is not None, start.decoder_bias is not None
-    path = LinearPath(start.code_rms, *biases)
-    return make_autoencoder(replace(any_architecture, linear_path=path), generator(), start, scale)
-
-
-ARCHITECTURES = {
-    "dense": architecture(36, [8], 3),
-    "no hidden layer": architecture(36, [], 3),
-    "convolutional": architecture(36, [], 3, "silu", (4, 2), (1, 6, 6)),
-    "convolutional and dense": architecture(36, [8], 3, "silu", (4,), (4, 3, 3)),
-    "custom": architecture(36, [8], 3, encoder=Perceptron, decoder=Perceptron),
-    "custom encoder": architecture(36, [8], 3, encoder=Perceptron),
-    "custom decoder": architecture(36, [8], 3, decoder=Perceptron),
-}
+def fit_untrained(n_features, n_components=3, **params):
+    """Return an autoencoder without any training."""
+    autoencoder = AutoencoderTransformer(n_components, max_epochs=0, random_state=0, **params)
+    return autoencoder.fit(make_rows(n_features))
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -93,23 +76,29 @@ def any_architecture(request):
     return ARCHITECTURES[request.param]
 
 
-def linear_36(bias):
-    """A linear autoencoder of 36 features, with biases or without."""
-    rng = np.random.RandomState(0)
-    weights = rng.normal(size=(3, 36)), rng.normal(size=(36, 3))
-    decoder_bias = None if bias is None else np.linspace(-1, 1, 36)
-    return LinearStart(weights[0], bias, weights[1], decoder_bias, code_rms=2.0)
-
-
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("hidden", [[], [5], [7, 5]])
 def test_plain_autoencoder_mirrors_its_widths(activation, hidden):
-    module = make_autoencoder(architecture(9, hidden, 3, activation), generator())
+    params = {"init": "random", "hidden_layer_sizes": hidden, "activation": activation}
+    module = fit_untrained(9, **params).net_.module_
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     widths = [9, *hidden, 3, *hidden[::-1], 9]
     assert [layer.in_features for layer in layers] == widths[:-1]
     assert [layer.out_features for layer in layers] == widths[1:]
     assert all(layer.weight.dtype == torch.float32 for layer in layers)
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_a_dense_autoencoder_is_that_of_plain_torch(activation):
+    params = {"init": "random", "hidden_layer_sizes": (7, 5), "activation": activation}
+    module = fit_untrained(9, **params).net_.module_
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    u = expected = torch.randn(20, 9, generator=generator())
+    for number, layer in enumerate(layers):
+        expected = layer(expected)
+        if number not in (2, 5):  # code and output
+            expected = ACTIVATIONS[activation](expected)
+    torch.testing.assert_close(module(u), expected)
 
 
 @pytest.mark.parametrize(
@@ -120,44 +109,72 @@ def test_code_and_output_activations(
     any_architecture, code_activation, output_activation, low, high
 ):
     activations = {"code_activation": code_activation, "output_activation": output_activation}
-    module = make_autoencoder(replace(any_architecture, **activations), generator()).eval()
+    fitted = fit_untrained(36, **{**any_architecture, **activations})
     u = 10 * torch.randn(50, 36, generator=generator())
-    code, output = module.encoder(u), module(u)
-    torch.testing.assert_close(code, ACTIVATIONS[code_activation]()(module.encoder[:-1](u)))
-    assert output.min() >= low
-    assert output.max() <= high
+    code, output = fitted.encoder_(u), fitted.net_.module_(u)
+    layers = fitted.encoder_.correction
+    torch.testing.assert_close(code, ACTIVATIONS[code_activation](layers[:-1](u)))
+    assert low <= output.min() < output.max() <= high
 
 
-@pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
-def test_residual_autoencoder_starts_linear(any_architecture, bias):
-    start = linear_36(bias)
-    module = residual(any_architecture, start, scale=5.0)
-    u = np.random.RandomState(1).normal(size=(20, 36)).astype(np.float32)
-    codes = module.encoder(torch.as_tensor(u)).detach().numpy()
-    output = module(torch.as_tensor(u)).detach().numpy()
-    expected = u @ start.encoder.T + (0 if bias is None else bias)
-    assert_allclose(codes, 5 * expected, rtol=1e-4, atol=1e-4)
-    expected = expected @ start.decoder.T + (0 if bias is None else start.decoder_bias)
-    assert_allclose(output, expected, rtol=1e-3, atol=1e-4)
+# Estimators whose linear starts have different biases, those of encoder and decoder.
+STARTS = {
+    (False, False): AutoencoderTransformer(3, init="linear", random_state=0),
+    (True, False): DenoisingAutoencoder(3, init="linear", corruption="masking", random_state=0),
+    (False, True): AutoencoderTransformer(3, loss="binary_cross_entropy", random_state=0),
+    (True, True): DenoisingAutoencoder(
+        3, corruption="masking", loss="binary_cross_entropy", random_state=0
+    ),
+}
 
 
-@pytest.mark.parametrize("bias", [None, np.array([1.0, -2.0, 0.5])], ids=["no bias", "bias"])
-def test_every_weight_of_the_residual_autoencoder_learns(any_architecture, bias):
-    module = residual(any_architecture, linear_36(bias)).train()
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
-    before = [parameter.detach().clone() for parameter in module.parameters()]
-    u = torch.randn(50, 36, generator=generator())
-    for _ in range(3):  # in the first step the zero layers are in the way of those before them
-        optimizer.zero_grad()
-        (module(u) - u).square().mean().backward()
-        optimizer.step()
-    for old, new in zip(before, module.parameters(), strict=True):
-        assert not torch.equal(old, new)
+@pytest.mark.parametrize("has_biases", STARTS)
+def test_residual_autoencoder_starts_linear(any_architecture, has_biases):
+    fitted = clone(STARTS[has_biases]).set_params(max_epochs=0, **any_architecture)
+    fitted.fit(make_rows(36))
+    encoding, decoding = fitted.encoder_.linear, fitted.decoder_.linear
+    assert (encoding.bias is not None, decoding.bias is not None) == has_biases
+    u = torch.randn(20, 36, generator=generator())
+    z = u @ encoding.weight.T + (encoding.bias if has_biases[0] else 0)
+    codes = fitted.encoder_(u)
+    torch.testing.assert_close(codes, fitted.scale_ * z)
+    output = z @ decoding.weight.T + (decoding.bias if has_biases[1] else 0)
+    torch.testing.assert_close(fitted.decoder_(codes), output)
+
+
+class Watcher(Callback):
+    """Keeps the parameters from before training."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.before = copy.deepcopy(dict(net.module_.named_parameters()))
+
+
+@pytest.mark.parametrize("has_biases", STARTS)
+def test_every_weight_of_the_residual_autoencoder_learns(any_architecture, has_biases):
+    watcher = Watcher()
+    fitted = clone(STARTS[has_biases]).set_params(
+        learning_rate=0.1,
+        schedule="constant",
+        early_stopping=False,
+        batch_size=50,
+        max_epochs=3,  # in the first step the zero layers are in the way of those before them
+        net_params={"callbacks": [watcher]},
+        **any_architecture,
+    )
+    fitted.fit(make_rows(36))
+    after = dict(fitted.net_.module_.named_parameters())
+    assert after.keys() == watcher.before.keys()
+    trained = {name for name, weights in after.items() if weights.requires_grad}
+    # a custom network has a copy beside it, which stays
+    assert trained == {name for name in after if ".start." not in name}
+    for name, weights in after.items():
+        assert torch.equal(weights, watcher.before[name]) == (name not in trained)
 
 
 @pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 300), ("tanh", 2 / 500)])
 def test_initial_variance_is_he_or_glorot(activation, variance):
-    layer = make_dense_layers([300, 200, 2], activation, "identity", generator())[0]
+    params = {"init": "random", "hidden_layer_sizes": (200,), "activation": activation}
+    layer = fit_untrained(300, **params).encoder_.correction[0]
     assert layer.weight.var().item() == pytest.approx(variance, rel=0.05)
     assert not layer.bias.any()
 
@@ -165,16 +182,16 @@ def test_initial_variance_is_he_or_glorot(activation, variance):
 def test_initialisation_leaves_the_global_generator_alone(any_architecture):
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    modules = [make_autoencoder(any_architecture, generator()) for _ in range(2)]
+    fits = [fit_untrained(36, init="random", **any_architecture) for _ in range(2)]
     assert torch.equal(torch.get_rng_state(), state)
-    for weight, again in zip(*(module.parameters() for module in modules), strict=True):
-        assert torch.equal(weight, again)
+    for weights, again in zip(*(fit.net_.module_.parameters() for fit in fits), strict=True):
+        assert torch.equal(weights, again)
 
 
 def test_widest_part_of_a_network():
-    module = make_autoencoder(ARCHITECTURES["dense"], generator())
+    module = fit_untrained(36, **ARCHITECTURES["dense"]).net_.module_
     assert measure_row_width(module, 36, generator()) == 36
-    module = make_autoencoder(ARCHITECTURES["convolutional"], generator())
+    module = fit_untrained(36, **ARCHITECTURES["convolutional"]).net_.module_
     assert measure_row_width(module, 36, generator()) == 4 * 36
     gru = nn.Sequential(nn.Unflatten(1, (9, 4)), nn.GRU(4, 32, batch_first=True))
     assert measure_row_width(gru, 36, generator()) == 9 * 32
@@ -185,25 +202,25 @@ def test_widest_part_of_a_network():
 # ----------------------------------------------------------------------- convolutional coders
 
 
+@draw_fewer(1 / 2)
 @given(
-    shape=st.tuples(st.integers(1, 3), st.integers(2, 15), st.integers(2, 15)),
+    shape=st.tuples(st.sampled_from([1, 3, 4]), st.integers(2, 15), st.integers(2, 15)),
     filters=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     hidden=st.lists(st.integers(1, 5), max_size=2),
 )
 def test_decoder_mirrors_the_convolutions(shape, filters, hidden):
     filters = filters[: math.ceil(math.log2(max(shape[1:])))]
-    sizes = compute_pooled_sizes(shape, len(filters))
-    coders = make_autoencoder(
-        architecture(math.prod(shape), hidden, 3, "relu", filters, shape), generator()
-    )
+    sizes = [tuple(math.ceil(side / 2**n) for side in shape[1:]) for n in range(len(filters) + 1)]
+    params = {"conv_filters": filters, "image_shape": shape, "hidden_layer_sizes": hidden}
+    fitted = fit_untrained(math.prod(shape), init="random", **params)
     channels = [shape[0], *filters]
     images = torch.randn(5, math.prod(shape), generator=generator())
-    seen = shapes_of(coders.encoder, images, nn.MaxPool2d)
+    seen = shapes_of(fitted.encoder_.correction, images, nn.MaxPool2d)
     assert seen == [(5, n, *size) for n, size in zip(filters, sizes[1:], strict=True)]
-    seen = shapes_of(coders.decoder, coders.encoder(images), nn.Conv2d)
+    seen = shapes_of(fitted.decoder_.correction, fitted.encoder_(images), nn.Conv2d)
     expected = zip(channels[:-1], sizes[:-1], strict=True)
     assert seen == [(5, n, *size) for n, size in expected][::-1]
-    assert coders(images).shape == images.shape
+    assert fitted.net_.module_(images).shape == images.shape
 
 
 def shapes_of(module, inputs, kind):
@@ -217,8 +234,9 @@ def shapes_of(module, inputs, kind):
 
 
 def test_a_convolutional_encoder_is_that_of_plain_torch():
-    coder = ARCHITECTURES["convolutional"].make_encoder("identity", generator())
-    layers = [layer for layer in coder if hasattr(layer, "weight")]
+    coder = fit_untrained(36, init="random", **ARCHITECTURES["convolutional"]).encoder_
+    layers = [layer for layer in coder.modules() if hasattr(layer, "weight")]
+    assert len(layers) == 3
     images = torch.randn(7, 1, 6, 6, generator=generator())
     expected = images
     for layer in layers[:-1]:
@@ -229,10 +247,9 @@ def test_a_convolutional_encoder_is_that_of_plain_torch():
 
 
 def test_upsampling_repeats_pixels_and_crops():
-    decoder = architecture(15, [], 2, "identity", [2], (1, 3, 5)).make_decoder(
-        "identity", generator()
-    )
-    upsample = next(part for part in decoder if isinstance(part, nn.Upsample))
+    params = {"conv_filters": [2], "image_shape": (1, 3, 5), "hidden_layer_sizes": ()}
+    decoder = fit_untrained(15, 2, init="random", **params).decoder_
+    upsample = next(part for part in decoder.modules() if isinstance(part, nn.Upsample))
     image = torch.arange(6.0).reshape(1, 1, 2, 3)
     repeated = image.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     assert torch.equal(upsample(image), repeated[:, :, :3, :5])
@@ -245,7 +262,7 @@ CONVOLUTIONAL = {"conv_filters": (4, 3), "image_shape": (1, 8, 8), "hidden_layer
 @pytest.mark.parametrize(
     ("estimator", "loss", "init"),
     [
-        *((AutoencoderTransformer, loss, "auto") for loss in sorted(LOSSES)),
+        *((AutoencoderTransformer, loss, "auto") for loss in REFERENCES),
         (AutoencoderTransformer, "squared_error", "random"),
         (DenoisingAutoencoder, "squared_error", "auto"),
     ],
@@ -348,8 +365,12 @@ def test_custom_networks(digits, estimator, init):
     for other in (clone(autoencoder).fit(X), pickle.loads(pickle.dumps(autoencoder))):
         assert_array_equal(other.transform(X), codes)
         assert_array_equal(other.reconstruct(X), restored)
-    gains = [part for part in autoencoder.net_.module_.modules() if isinstance(part, Gain)]
-    assert [bool(gain.weight.any()) for gain in gains] == ([True, True] if init == "linear" else [])
+    coders = autoencoder.encoder_, autoencoder.decoder_
+    assert all((coder.linear is not None) == (init == "linear") for coder in coders)
+    # beside a linear path the networks start at zero, and have learnt to add something
+    u = torch.as_tensor((X - autoencoder.mean_) / autoencoder.scale_, dtype=torch.float32)
+    for coder, rows in zip(coders, (u, torch.as_tensor(codes)), strict=True):
+        assert coder.correction(rows).any()
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -528,6 +549,57 @@ def test_encoder_and_decoder_share_nothing(digits):
 def test_addresses_of_networks_that_are_gone_are_free(digits):
     for _ in range(20):
         AutoencoderTransformer(3, encoder=nn.Linear, max_epochs=0).fit(digits[0])
+
+
+def make_layers(*last):
+    """Return a factory of two layers, and what follows them."""
+
+    def factory(n_in, n_out):
+        ends = [end(n_out) if end is nn.BatchNorm1d else end() for end in last]
+        return nn.Sequential(nn.Linear(n_in, 64), nn.SiLU(), nn.Linear(64, n_out), *ends)
+
+    return factory
+
+
+class Skipping(nn.Module):
+    """A layer, with two layers beside it."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.skip, self.layers = nn.Linear(n_in, n_out), make_layers()(n_in, n_out)
+
+    def forward(self, x):
+        return self.skip(x) + self.layers(x)
+
+
+def transposed(n_in, n_out):
+    side = int(n_out**0.5) // 2
+    layers = [nn.Linear(n_in, 16 * side**2), nn.SiLU(), nn.Unflatten(1, (16, side, side))]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(16, 1, 2, stride=2), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "share"),  # of what layers of the package gain
+    [
+        (make_layers(), make_layers(), 0.6),
+        (make_layers(nn.Tanh), make_layers(nn.Tanh), 0.6),
+        (make_layers(nn.BatchNorm1d), make_layers(nn.BatchNorm1d), 0.6),
+        (make_layers(nn.Dropout), make_layers(nn.Dropout), 0.2),
+        (Skipping, Skipping, 0.6),
+        (make_layers(), transposed, 0.6),
+    ],
+    ids=["linear", "tanh", "batch normalisation", "dropout", "residual", "transposed"],
+)
+def test_custom_networks_start_at_pca_and_learn(digits, encoder, decoder, share):
+    X, X_new = digits
+    params = {"encoder": encoder, "decoder": decoder, "random_state": 0}
+    pca = PCA(4).fit(X)
+    start = AutoencoderTransformer(4, max_epochs=0, **params).fit(X)
+    codes = pca.transform(X_new)
+    assert_allclose(np.abs(start.transform(X_new)), np.abs(codes), atol=1e-3)
+    found = AutoencoderTransformer(4, **params).fit(X).score(X_new)
+    built_in = AutoencoderTransformer(4, hidden_layer_sizes=64, random_state=0).fit(X).score(X_new)
+    assert found - start.score(X_new) > share * (built_in - start.score(X_new)) > 0.02
 
 
 def frozen(n_in, n_out):

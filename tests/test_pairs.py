@@ -13,10 +13,9 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, train_test_split
+from skorch.callbacks import Callback
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae._evidence import find_equal_rows
-from sklearn_ae._rows import PairedRows, make_rows
 from sklearn_ae.export import to_onnx
 
 CLEAN = load_digits().data / 16
@@ -181,7 +180,6 @@ def test_saved_and_truncated_models_of_pairs(tmp_path, coloured):
     restored = coloured.reconstruct(X_TEST)
     loaded = pickle.loads(pickle.dumps(coloured))
     assert_array_equal(loaded.reconstruct(X_TEST), restored)
-    assert loaded.net_.module_.input_units is not loaded.net_.module_.units
     to_onnx(coloured, tmp_path / "colour.onnx", "reconstruct")
     session = onnxruntime.InferenceSession(tmp_path / "colour.onnx")
     (by_onnx,) = session.run(None, {"X": X_TEST})
@@ -195,16 +193,41 @@ def test_groups_of_pairs_are_not_split():
         DenoisingAutoencoder(8, **QUICK).fit(X, X_clean=Y, groups=np.zeros(len(X)))
 
 
-def test_copies_of_a_clean_row_are_one_group():
-    damaged = np.arange(12.0)[:, None]
-    clean = np.repeat(np.arange(4.0), 3)[:, None]
-    rows = PairedRows(make_rows(damaged), make_rows(clean))
-    assert_array_equal(find_equal_rows(rows), np.repeat(np.arange(4), 3))
-    damaged[5] = damaged[0]  # connects the first two
-    rows = PairedRows(make_rows(damaged), make_rows(clean))
-    assert_array_equal(find_equal_rows(rows), np.repeat([0, 1, 2], [6, 3, 3]))
-    blank = PairedRows(make_rows(damaged), make_rows(np.zeros((12, 1))))
-    assert len(np.unique(find_equal_rows(blank))) == 11
+class NotePairs(Callback):
+    """Keeps the damaged and the clean rows, of one number each, that train or judge a network."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.damaged, self.clean = {True: set(), False: set()}, {True: set(), False: set()}
+
+    def on_batch_begin(self, net, batch, training, **kwargs):
+        for numbers, rows in zip((self.damaged, self.clean), batch, strict=True):
+            numbers[training].update(rows.flatten().tolist())
+
+
+NUMBERS = np.arange(48)
+THREES = NUMBERS // 3
+KINDS_OF_PAIRS = {
+    "copies of clean rows": (NUMBERS, THREES),
+    "copies of damaged rows": (THREES, NUMBERS),
+    # of four pairs the first two have one damaged row, as the last two; the middle ones one clean
+    "connected copies": (NUMBERS // 2, 3 * (NUMBERS // 4) + (NUMBERS % 4 + 1) // 2),
+    "blank clean rows": (THREES, np.where(NUMBERS < 46, 0, NUMBERS)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_PAIRS)
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_of_a_row_are_never_both_trained_on_and_held_out(kind, seed):
+    damaged, clean = (rows.astype(float)[:, None] for rows in KINDS_OF_PAIRS[kind])
+    note = NotePairs()
+    params = {**QUICK, "max_epochs": 1, "random_state": seed, "net_params": {"callbacks": [note]}}
+    DenoisingAutoencoder(1, **params).fit(damaged, X_clean=clean)
+    assert note.damaged[False]
+    assert note.damaged[True].isdisjoint(note.damaged[False])
+    assert len(note.damaged[True] | note.damaged[False]) == len(np.unique(damaged))
+    if kind != "blank clean rows":  # which would connect most pairs
+        assert note.clean[True].isdisjoint(note.clean[False])
+        assert len(note.clean[True] | note.clean[False]) == len(np.unique(clean))
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_array, torch.tensor, np.ndarray.tolist])

@@ -79,6 +79,39 @@ def test_related_rows_are_found(name, seed, convert):
     assert find(X[: MIN_ROWS - 1]) is None  # distances of so few tell nothing
 
 
+def drop(rng, X, share):
+    """Return rows of which a share of the entries is missing, and one row as a whole."""
+    X = np.where(rng.uniform(size=X.shape) < share, np.nan, X)
+    X[len(X) // 2] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2])
+@pytest.mark.parametrize("name", RELATED)
+def test_related_rows_with_missing_values_are_found(name, share):
+    rng = np.random.RandomState(0)
+    X = drop(rng, RELATED[name](rng), share)
+    assert "new" in find(X)
+
+
+def test_copies_with_other_missing_values_are_found():
+    # they are no group, because they are not equal
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(300, 10))
+    assert "near copies" in find(rng.permutation(drop(rng, np.repeat(X, 3, axis=0), 0.1)))
+    assert "X_val" in find_copied(drop(rng, X, 0.1), drop(rng, X, 0.1))
+
+
+def test_a_panel_is_found_though_a_column_has_a_long_tail():
+    # countries over the years: nearly all have about the same population, next to the largest
+    rng = np.random.RandomState(0)
+    tail = np.exp(2.5 * rng.normal(size=(140, 1)))
+    levels = np.repeat(np.hstack([np.log(rng.uniform(1, 9, size=(140, 3))), tail]), 12, axis=0)
+    years = np.tile(np.arange(12), 140)[:, None]
+    X = np.hstack([years, levels * (1 + 0.02 * years + 0.01 * rng.normal(size=(1680, 4)))])
+    assert "nearer to the next row" in find(X)
+
+
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
 @pytest.mark.parametrize("validation_fraction", ["auto", 0.1])
 def test_fits_warn_of_related_rows_unless_told_of_groups(estimator, validation_fraction):
@@ -207,6 +240,19 @@ def test_independent_rows_are_not_warned_of(name, seed, n_rows, n_columns):
 @draw_fewer(0.2)
 def test_independent_rows_held_out_are_not_warned_of(name, seed, n_rows, n_columns):
     X = INDEPENDENT[name](np.random.RandomState(seed), (n_rows, n_columns))
+    assert find_copied(X[: n_rows // 2], X[n_rows // 2 :]) is None
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6])
+@pytest.mark.parametrize("name", INDEPENDENT)
+@given(SEEDS, st.integers(50, 700), st.integers(1, 60))
+@draw_fewer(0.1)
+def test_independent_rows_with_missing_values_are_not_warned_of(
+    name, share, seed, n_rows, n_columns
+):
+    rng = np.random.RandomState(seed)
+    X = drop(rng, INDEPENDENT[name](rng, (n_rows, n_columns)), share)
+    assert find(X) is None
     assert find_copied(X[: n_rows // 2], X[n_rows // 2 :]) is None
 
 

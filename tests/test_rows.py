@@ -1,6 +1,8 @@
-"""Tables of every kind are read as the array of the same numbers is."""
+"""Tables of every kind are read as the array of the same numbers is, and so are their moments."""
 
 import mmap
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.decomposition import PCA
-from zoo import draw_fewer, standardize
+from sklearn.metrics import r2_score
+from zoo import draw_fewer
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder
-from sklearn_ae import _rows as module
-from sklearn_ae._rows import make_rows
+from sklearn_ae._rows import RunningMoments, make_rows
 
 N_ROWS, N_FEATURES = 120, 6
 NUMBERS = np.random.RandomState(0).randint(0, 100, size=(N_ROWS, N_FEATURES))
@@ -120,11 +121,87 @@ def test_wide_dtypes_are_computed_with_in_float64(dtype):
 # ------------------------------------------------------------------------------ statistics
 
 
+def compute_moments(X, restored, n_blocks=1):
+    """Return the moments of rows and their reconstruction, read in blocks."""
+    sums = RunningMoments()
+    blocks = np.array_split(X, n_blocks), np.array_split(restored, n_blocks)
+    for block, result in zip(*blocks, strict=True):
+        if len(block):
+            sums.add(torch.as_tensor(block), torch.as_tensor(result))
+    return sums.compute()
+
+
+@st.composite
+def pairs(draw):
+    """Return rows and their reconstruction, some columns constant, some far from zero."""
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    shape = draw(st.tuples(st.integers(2, 60), st.integers(1, 6)))
+    X = rng.normal(size=shape) * draw(st.sampled_from([1e-3, 1.0, 1e3]))
+    X = X + draw(st.sampled_from([0.0, 1e6])) * rng.integers(0, 2, size=shape[1])
+    X[:, rng.random(shape[1]) < 0.2] = 7.0
+    return X, X + 0.1 * X.std() * rng.normal(size=shape)
+
+
+@given(pairs(), st.floats(0, 1), st.integers(1, 5), st.integers(1, 5))
+def test_moments_are_those_of_numpy_in_any_partition(pair, missing, n_blocks, n_tables):
+    X, restored = pair
+    holes = np.random.default_rng(0).random(X.shape) < missing
+    for table in (X, np.where(holes, np.nan, X)):
+        parts = (np.array_split(rows, n_tables) for rows in (table, restored))
+        tables = zip(*parts, strict=True)
+        merged = reduce(add, [compute_moments(*part, n_blocks) for part in tables if len(part[0])])
+        for found in (compute_moments(table, restored, n_blocks), merged):
+            check_moments(found, table, restored)
+
+
+def check_moments(found, X, restored):
+    """Compare the moments of rows with those that NumPy finds of the entries that are there."""
+    is_observed = ~np.isnan(X)
+    assert found.n_rows == len(X)
+    assert found.observed_share == pytest.approx(is_observed.mean())
+    assert_array_equal(found.counts, is_observed.sum(axis=0))
+    atol = 1e-12 * np.nanmax(np.abs(X), initial=0.0)
+    for i in np.flatnonzero(is_observed.any(axis=0)):
+        column, errors = (rows[is_observed[:, i], i] for rows in (X, X - restored))
+        assert_allclose(found.mean[i], column.mean(), atol=atol)
+        assert_allclose(found.variance[i], column.var(), atol=1e12 * atol**2)
+        assert found.low[i] == column.min()
+        assert found.high[i] == column.max()
+        assert_allclose(found.error[i], np.square(errors).sum(), rtol=1e-9)
+
+
+@given(pairs(), st.integers(1, 4))
+def test_r2_is_that_of_scikit_learn(pair, n_blocks):
+    X, restored = pair
+    X = X - X.mean(axis=0)  # scikit-learn's own variance of large numbers is less exact
+    X[:, np.ptp(X, axis=0) < 1e-6] = 0  # constant
+    restored = np.where(np.ptp(X, axis=0) > 0, restored - restored.mean(axis=0), X)
+    expected = r2_score(X, restored, multioutput="variance_weighted")
+    found = compute_moments(X, restored, n_blocks).compute_r2()
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_r2_where_it_is_special():
+    constant = np.ones((4, 2))
+    assert compute_moments(constant, constant).compute_r2() == 1.0
+    assert compute_moments(constant, constant + np.array([0, 1])).compute_r2() == 0.5
+    assert np.isnan(compute_moments(constant[:1], constant[:1]).compute_r2())
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_sums_that_are_not_finite_are_noticed(bad):
+    sums = RunningMoments()
+    for number in (1.0, np.nan):  # which is a missing value
+        sums.add(torch.tensor([[1.0, number]]))
+        assert sums.is_finite()
+    sums.add(torch.tensor([[1.0, bad]]))
+    assert not sums.is_finite()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("offset", [0, 1e3])
-@pytest.mark.parametrize("n_samples", [2, 7, 5000])
-def test_statistics(monkeypatch, n_samples, offset, dtype):
-    monkeypatch.setattr(module, "PART_ENTRIES", 3000)
+@pytest.mark.parametrize("n_samples", [2, 7, 400_000])  # the last ones in several parts
+def test_statistics(n_samples, offset, dtype):
     X = np.random.RandomState(n_samples).normal(size=(n_samples, 3)) * [1, 10, 100]
     X = (X + offset).astype(dtype)
     seen = make_rows(X).compute_moments()
@@ -136,27 +213,36 @@ def test_statistics(monkeypatch, n_samples, offset, dtype):
     assert_array_equal(seen.high, X.max(axis=0))
 
 
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_statistics_of_rows_with_holes(convert):
+    X = np.where(np.random.RandomState(0).random_sample(NUMBERS.shape) < 0.2, np.nan, NUMBERS)
+    check_moments(make_rows(convert(X)).compute_moments(), X, X)
+
+
 def test_statistics_of_sparse_rows_are_those_of_dense_ones():
     dense = make_rows(NUMBERS.astype(np.float64)).compute_moments()
     few = make_rows(sparse.csr_array(NUMBERS)).compute_moments()
-    for name in ("mean", "variance", "low", "high"):
+    assert few.n_rows == dense.n_rows
+    for name in ("counts", "mean", "variance", "low", "high"):
         assert_allclose(getattr(few, name), getattr(dense, name), rtol=1e-12)
 
 
-def test_statistics_of_large_sparse_numbers(monkeypatch):
-    X = sparse.random(50, 6, density=0.5, rng=0, format="csr", dtype=np.float32)
-    monkeypatch.setattr("sklearn_ae._rows.PART_ENTRIES", 20)
+def test_statistics_of_large_sparse_numbers():
+    shape = 400_000, 6  # in several parts
+    X = sparse.random(*shape, density=0.5, rng=0, format="csr", dtype=np.float32)
     X *= np.float32(1e30)
     found = make_rows(X).compute_moments()
     assert_allclose(found.mean, X.toarray().mean(axis=0, dtype=float), rtol=1e-6)
-    assert_allclose(found.variance, X.toarray().var(axis=0, dtype=float), rtol=1e-12)
+    # sums of so many numbers
+    assert_allclose(found.variance, X.toarray().var(axis=0, dtype=float), rtol=1e-10)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", ["float64", "memory map", "sliced", "CSR"])
 @pytest.mark.parametrize("row", [0, N_ROWS - 1])
 def test_what_is_not_finite_is_found_in_every_part(monkeypatch, tmp_path, kind, bad, row):
-    monkeypatch.setattr(module, "PART_ENTRIES", 10 * N_FEATURES)
+    # many parts of a table that is small enough to be fitted so often
+    monkeypatch.setattr("sklearn_ae._rows.PART_ENTRIES", 10 * N_FEATURES)
     numbers = NUMBERS.astype(np.float32)
     fitted = AutoencoderTransformer(2, init="linear", max_epochs=0).fit(numbers)
     before = fitted.transform(numbers)
@@ -170,38 +256,38 @@ def test_what_is_not_finite_is_found_in_every_part(monkeypatch, tmp_path, kind, 
             getattr(fitted, method)(X)
     assert_array_equal(fitted.transform(NUMBERS.astype(np.float32)), before)
     if np.isnan(bad):
-        assert fitted.fit(X)._plan_.missing_rate == pytest.approx(1 / numbers.size)
+        assert_allclose(fitted.fit(X).mean_, np.nanmean(numbers, axis=0), rtol=1e-5)
+        assert fitted.scale_ == pytest.approx(np.nanvar(numbers, axis=0).mean() ** 0.5)
 
 
 # ----------------------------------------------------------- files that are mapped or sliced
 
 
 def test_sliced_tables_are_never_read_whole():
-    X = Sliced(np.random.RandomState(0).normal(size=(5000, 4)).astype(np.float32))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PART_ENTRIES", 2000)
-        patch.setattr("sklearn_ae._start.PART_ENTRIES", 2000)
-        patch.setattr("sklearn_ae._correction.PART_ROWS", 500)
-        patch.setattr("sklearn_ae._related_rows.MAX_ENTRIES", 2000)
-        fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X)
-        assert X.most <= 500
-    assert fitted.transform(X).shape == (5000, 2)
-    with pytest.raises(ValueError, match="expecting 4 features"):
+    X = Sliced(np.random.default_rng(0).random((20_000, 500), dtype=np.float32))
+    fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X)
+    assert fitted.transform(X).shape == (20_000, 2)
+    assert fitted.score(X) > 0
+    assert X.most <= 5_000
+    with pytest.raises(ValueError, match="expecting 500 features"):
         fitted.transform(Sliced(X.X[:, :3]))
     with pytest.raises(ValueError, match="Expected 2D array"):
         fitted.transform(Sliced(X.X[0]))
 
 
-def resident_pages_of_files():
-    return int(Path("/proc/self/statm").read_text().split()[2])
+def private_pages():
+    pages = Path("/proc/self/statm").read_text().split()
+    return int(pages[1]) - int(pages[2])
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux counts pages there")
-def test_maps_are_read_without_being_mapped(tmp_path):
-    X = mapped(np.random.RandomState(0).normal(size=(40_000, 50)), tmp_path)
-    before = resident_pages_of_files()
-    AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1).fit(X).score(X)
-    assert (resident_pages_of_files() - before) * mmap.PAGESIZE < X.nbytes / 2
+def test_maps_are_not_copied(tmp_path):
+    params = {"hidden_layer_sizes": (8,), "max_epochs": 1}
+    AutoencoderTransformer(2, **params).fit(NUMBERS)  # what the first fit of a process takes
+    X = mapped(np.random.default_rng(0).random((800_000, 50), dtype=np.float32), tmp_path)
+    before = private_pages()
+    AutoencoderTransformer(2, **params).fit(X).score(X)
+    assert (private_pages() - before) * mmap.PAGESIZE < X.nbytes / 2
 
 
 @pytest.mark.parametrize("mode", ["r+", "c"])
@@ -244,15 +330,6 @@ def test_truncated_map_is_refused(tmp_path):
 # ------------------------------------------------------------------------------------ sparse
 
 
-def test_start_of_a_large_sparse_table_is_pca_of_it(monkeypatch):
-    monkeypatch.setattr("sklearn_ae._start.MAX_ENTRIES", 1000)
-    monkeypatch.delattr("sklearn_ae._start.Sample.read_array")  # would be dense
-    X = sparse.random_array((300, 80), density=0.05, rng=0, format="csr")
-    pca = PCA(3, random_state=0).fit(X.toarray())
-    codes = AutoencoderTransformer(3, max_epochs=0, random_state=0).fit(X).transform(X)
-    assert_allclose(np.abs(codes), np.abs(pca.transform(X.toarray())), atol=1e-4)
-
-
 def test_sparse_rows_are_restored():
     X = sparse.csr_array(NUMBERS / 100)
     params = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
@@ -271,11 +348,15 @@ def test_partial_fit_takes_sparse_chunks():
     assert autoencoder.score(X) > 0.5
 
 
-def test_standardised_rows_are_not_those_of_the_table():
-    X = np.ones((3, 2))
-    rows = standardize(X, np.ones(2), 2.0)
-    assert_array_equal(rows[:], 0)
-    assert_array_equal(X, 1)
+@pytest.mark.parametrize("convert", [np.array, torch.tensor, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_the_user_are_left_as_they_are(dtype, convert):
+    X = convert(NUMBERS.astype(dtype))
+    fitted = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1)
+    fitted.fit(X).partial_fit(X)
+    for method in ("transform", "reconstruct", "score_samples", "score"):
+        getattr(fitted, method)(X)
+    assert_array_equal(X.toarray() if sparse.issparse(X) else X, NUMBERS)
 
 
 def test_columns_that_are_not_numbers_are_named():
@@ -289,7 +370,10 @@ def test_columns_that_are_not_numbers_are_named():
         with pytest.raises(ValueError, match="could not convert string to float") as caught:
             fit()
         (note,) = caught.value.__notes__
-        assert note == "Not numbers: column sex. Encode them, e.g. with OneHotEncoder."
+        assert note == (
+            "Not numbers: column sex. Encode categories with OneHotEncoder, dates as numbers, or "
+            "leave such columns out."
+        )
 
 
 def test_series_is_refused_as_by_scikit_learn():
@@ -301,9 +385,9 @@ def test_series_is_refused_as_by_scikit_learn():
 def test_data_frames_are_taken_as_their_arrays_are(dtype):
     X = NUMBERS.astype(dtype)
     params = {"hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
+    table = pd.DataFrame(X).add_prefix("x")
     array = AutoencoderTransformer(2, **params).fit(X)
-    frame = AutoencoderTransformer(2, **params).fit(pd.DataFrame(X).add_prefix("x"))
+    frame = AutoencoderTransformer(2, **params).fit(table)
     assert frame.mean_.dtype == array.mean_.dtype
-    assert_array_equal(
-        frame.net_.module_(torch.ones(1, 6)).detach(), array.net_.module_(torch.ones(1, 6)).detach()
-    )
+    assert_array_equal(frame.transform(table), array.transform(X))
+    assert_array_equal(frame.reconstruct(table), array.reconstruct(X))

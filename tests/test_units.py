@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from zoo import make_units
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._moments import RunningMoments
-from sklearn_ae._units import ScaleCodes, Units, UnscaleCodes
+from sklearn_ae._rows import RunningMoments
+from sklearn_ae._units import Units
 
 
 def units_of(X, **options):
@@ -110,11 +110,12 @@ def test_state_makes_equal_units(dtype):
     assert not units.state_dict()  # weights of networks are saved without it
 
 
-def test_scale_of_codes_is_kept_once(digits):
-    model = AutoencoderTransformer(4, max_epochs=0).fit(digits[0])._model_
-    scaling = [m for m in model.modules() if isinstance(m, ScaleCodes | UnscaleCodes)]
-    assert len(scaling) == 2
-    assert all(module.units is model.units for module in scaling)
-    codes = torch.ones(2, 4)
-    assert_allclose(model.encoder[-1](codes), codes * model.units.scale)
-    assert_allclose(model.decoder[0](model.encoder[-1](codes)), codes, rtol=1e-6)
+@pytest.mark.parametrize("init", ["linear", "random"])
+def test_codes_have_the_units_of_X_where_they_start_as_those_of_pca(digits, init):
+    X = digits[0]
+    params = {"init": init, "hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0}
+    fitted, larger = (AutoencoderTransformer(4, **params).fit(c * X) for c in (1, 1024))
+    factor = 1024 if init == "linear" else 1
+    assert_allclose(larger.transform(1024 * X), factor * fitted.transform(X), rtol=1e-6)
+    assert_allclose(larger.reconstruct(1024 * X), 1024 * fitted.reconstruct(X), rtol=1e-6)
+    assert_allclose(larger.loss_curve_, 1024**2 * np.array(fitted.loss_curve_))

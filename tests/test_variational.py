@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.linalg import helmert
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -22,10 +23,6 @@ from torch import distributions, nn
 from zoo import Perceptron
 
 from sklearn_ae import AutoencoderTransformer, VariationalAutoencoder
-from sklearn_ae._judging import list_noises
-from sklearn_ae._losses import NegativeBound, compute_divergence
-from sklearn_ae._networks import LimitSpread, PreciseLinear, Sampler
-from sklearn_ae._start import find_noise
 from sklearn_ae.inspection import LossCurveDisplay, code_size_curve
 from sklearn_ae.metrics import find_active_units, log_likelihood
 
@@ -125,12 +122,23 @@ def test_wide_and_constant_tables_have_a_start():
     assert np.isfinite(constant.score_samples(np.ones((20, 3)))).all()
 
 
+def measure_squares(start):
+    """Return the squared lengths of the columns of a linear decoder, in squared units of X."""
+    codes = np.eye(start.n_components_)
+    columns = start.inverse_transform(codes) - start.inverse_transform(0 * codes)
+    return np.square(columns).sum(axis=1)
+
+
 @pytest.mark.parametrize("beta", [0.25, 1.0, 3.0, 8.0])
 def test_the_start_is_the_best_linear_one_for_its_beta(beta):
-    # no change of the gains, the variances and the noise together lowers the objective
+    """No change of the gains, the variances and the noise together lowers the objective."""
     table = StandardScaler().fit_transform(TABLES["wine"])
     variance = PCA().fit(table).explained_variance_
-    n_active, noise = find_noise(variance[:6], variance[6:].sum(), len(variance), beta)
+    start = VariationalAutoencoder(6, beta=beta, **START).fit(table)
+    squares, noise = measure_squares(start), start.noise_variance_
+    spread = beta * noise / (squares + beta * noise)
+    _, deviation = start.posterior(table)
+    assert_allclose(deviation**2, np.broadcast_to(spread, deviation.shape), rtol=1e-5)
 
     def measure(squares, noise):
         """Return the objective with its best gain for decoders of squared length `squares`."""
@@ -141,7 +149,6 @@ def test_the_start_is_the_best_linear_one_for_its_beta(beta):
         total = error.sum() + variance[6:].sum()
         return total / noise / 2 + len(variance) * np.log(noise) / 2 + beta * divergence.sum()
 
-    squares = np.where(np.arange(6) < n_active, variance[:6] - beta * noise, 0.0)
     best = measure(squares, noise)
     rng = np.random.RandomState(0)
     for size in (0.3, 0.03, 0.003):
@@ -152,16 +159,19 @@ def test_the_start_is_the_best_linear_one_for_its_beta(beta):
 
 
 @given(
-    st.lists(st.floats(0, 100), min_size=1, max_size=8),
-    st.floats(0, 10),
-    st.integers(0, 4),
+    st.lists(st.just(0.0) | st.floats(1e-6, 100), min_size=1, max_size=12),
+    st.integers(1, 8),
     st.floats(0.01, 50),
 )
-def test_noise_is_positive_and_below_the_variances_in_use(variance, left, n_more, beta):
+def test_noise_is_positive_and_below_the_variances_in_use(variance, n_components, beta):
     variance = np.sort(variance)[::-1]
-    n_active, noise = find_noise(variance, left, len(variance) + n_more, beta)
-    assert noise > 0
-    assert (beta * noise < variance[:n_active]).all()
+    # orthonormal columns of mean zero, scaled: PCA finds these variances
+    directions = helmert(16)[: len(variance)].T
+    table = directions * np.sqrt(15 * variance)
+    start = VariationalAutoencoder(n_components, beta=beta, **START).fit(table)
+    assert start.noise_variance_ > 0
+    in_use = np.flatnonzero(measure_squares(start))
+    assert (beta * start.noise_variance_ < variance[in_use] * (1 + 1e-6)).all()
 
 
 # ------------------------------------------------------------------------------ likelihood
@@ -293,53 +303,99 @@ def test_samples(fitted, bits):
 # ------------------------------------------------------------------------------- parts
 
 
-def test_the_divergence_is_torchs():
-    mean, log_variance = torch.randn(2, 7, 4, generator=torch.Generator().manual_seed(0))
-    code = distributions.Normal(mean, (log_variance / 2).exp())
-    prior = distributions.Normal(torch.zeros(4), torch.ones(4))
-    expected = distributions.kl_divergence(code, prior).sum(dim=1)
-    torch.testing.assert_close(compute_divergence(mean, log_variance), expected)
+def compute_divergence(model, rows):
+    """Return the mean divergence of the codes of rows from the prior, as torch computes it."""
+    mean, deviation = (torch.as_tensor(part).double() for part in model.posterior(rows))
+    prior = distributions.Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    divergence = distributions.kl_divergence(distributions.Normal(mean, deviation), prior)
+    return float(divergence.sum(dim=1).mean())
 
 
-def test_the_sampler_draws_in_training_and_repeats_otherwise():
-    sampler = Sampler(3)
-    codes = torch.zeros(5000, 6)
-    codes[:, 3:] = np.log(4)
-    codes[:, :3] = 1.0
-    drawn = sampler.train()(codes)
-    assert drawn.mean() == pytest.approx(1, abs=0.1)
-    assert drawn.std() == pytest.approx(2, abs=0.1)
-    assert (drawn != sampler(codes)).any()
-    sampler.eval()
-    torch.testing.assert_close(sampler(codes), sampler(codes))
-    torch.testing.assert_close(sampler(codes[:, :3]), codes[:, :3])
+@pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
+def test_beta_is_the_weight_of_torchs_divergence(loss):
+    params = {**QUICK, "loss": loss, "init": "random", "learning_rate": 1e-9, "max_epochs": 1}
+    light, heavy = (
+        VariationalAutoencoder(5, beta=beta, **params).fit(X / 16, X_val=X_TEST / 16)
+        for beta in (1.0, 4.0)
+    )
+    expected = 3 * compute_divergence(light, X_TEST / 16)
+    assert heavy.start_loss_ - light.start_loss_ == pytest.approx(expected, rel=1e-3)
+
+
+class Constant(nn.Module):
+    """An encoder that gives all rows the same two means and log-variances."""
+
+    values = 5.0, -3.0, 2.0, -2.0
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.register_buffer("codes", torch.tensor(self.values))
+
+    def forward(self, rows):
+        return self.codes.repeat(len(rows), 1)
+
+
+class Listener(nn.Linear):
+    """A decoder that keeps the codes which it is given, and whether it was in training."""
+
+    given = []  # one list for all copies of the network
+
+    def forward(self, codes):
+        self.given.append((self.training, codes.detach().clone()))
+        return super().forward(codes)
+
+
+CONSTANT = {"encoder": Constant, "decoder": Listener, "init": "random", "batch_size": 1000}
+
+
+def test_codes_are_drawn_in_training_and_repeated_otherwise():
+    Listener.given.clear()
+    model = VariationalAutoencoder(2, **QUICK, **CONSTANT).fit(X, X_val=X_TEST[:900])
+    mean, deviation = torch.tensor([5.0, -3.0]), torch.tensor([1.0, np.exp(-1.0)])
+    trained = [codes for training, codes in Listener.given if training and len(codes) == 500]
+    assert len(trained) == 10  # a batch an epoch
+    assert len({float(codes[0, 0]) for codes in trained}) == 10
+    judged = [codes for training, codes in Listener.given if not training and len(codes) == 900]
+    assert len(judged) == 11  # the start, too
+    assert all(torch.equal(codes, judged[0]) for codes in judged)
+    for drawn in (torch.cat(trained), judged[0]):
+        assert len(drawn.unique(dim=0)) == len(drawn)  # each row has its own
+        assert_allclose(drawn.mean(dim=0), mean, atol=0.1)
+        assert_allclose(drawn.std(dim=0), deviation, rtol=0.1)
+    model.reconstruct(X)  # which decodes the means
+    _, codes = Listener.given[-1]
+    assert torch.equal(codes, mean.expand(len(X), 2))
 
 
 def test_the_spread_is_at_most_that_of_the_prior():
-    limited = LimitSpread(2)(torch.tensor([[5.0, -3.0, 2.0, -2.0]]))
-    assert limited.tolist() == [[5.0, -3.0, 0.0, -2.0]]
+    model = VariationalAutoencoder(2, **{**QUICK, **CONSTANT, "max_epochs": 0}).fit(X)
+    mean, deviation = model.posterior(X)
+    assert_array_equal(mean, np.tile([5.0, -3.0], (len(X), 1)))
+    assert_allclose(deviation, np.tile([1.0, np.exp(-1.0)], (len(X), 1)), rtol=1e-6)
 
 
-def test_a_precise_layer_has_the_digits_of_float64():
-    weight = np.random.RandomState(0).standard_normal((3, 4))
-    layer = PreciseLinear(4, 3, bias=False, dtype=torch.float32)
-    with torch.no_grad():
-        layer.weight.copy_(torch.as_tensor(weight))
-        layer.rest.copy_(torch.as_tensor(weight) - layer.weight)
-    rows = torch.randn(5, 4, dtype=torch.float64)
-    torch.testing.assert_close(layer.double()(rows), rows @ torch.as_tensor(weight).T)
+def compute_lowest_loss(model, rows):
+    """Return minus the bound for rows if no other variance of the noise had a lower one.
+
+    Where the mean squared error is e, that is D (log(2 pi s) + e / s) / 2 + the divergence, for
+    noise of variance s and D features; it is lowest at s = e.
+    """
+    entropy = rows.shape[1] / 2 * (np.log(2 * np.pi * model.noise_variance_) + 1)
+    return entropy + model.beta * compute_divergence(model, rows)
 
 
-@given(st.floats(1e-6, 1e6), st.integers(1, 20))
-def test_no_other_noise_has_a_lower_loss(factor, n_rows):
-    error = np.random.RandomState(n_rows).exponential(size=n_rows)
-    loss = NegativeBound.__new__(NegativeBound)
-    nn.Module.__init__(loss)
-    loss.beta, loss.units = 1.0, type("Units", (), {"has_logits": False})()
-    measures = np.stack([error, np.zeros(n_rows), np.zeros(n_rows)])
-    log_noise, fitted_measures = loss.fit_noise(measures)
-    other = np.stack([error, np.zeros(n_rows), np.full(n_rows, log_noise + np.log(factor))])
-    assert loss.combine(fitted_measures).mean() <= loss.combine(other).mean() + 1e-12
+@pytest.mark.parametrize("init", ["auto", "linear", "random"])
+def test_no_other_noise_has_a_lower_loss_on_held_out_rows(init):
+    model = VariationalAutoencoder(5, beta=2.0, init=init, **QUICK).fit(X, X_val=X_TEST)
+    assert model.best_epoch_ > 0
+    assert model.best_loss_ == pytest.approx(compute_lowest_loss(model, X_TEST), rel=1e-4)
+
+
+def test_cross_fitted_networks_have_the_noise_of_rows_that_are_left_out(fitted):
+    assert fitted.best_epoch_ > 0
+    # other networks have judged, whose codes diverge a little less or more; a noise that is wrong
+    # by a twentieth adds 1.6 nats
+    assert fitted.best_loss_ == pytest.approx(compute_lowest_loss(fitted, X), abs=1.0)
 
 
 # --------------------------------------------------------------------- as other estimators
@@ -434,18 +490,6 @@ def test_warm_start_goes_on(fitted):
     assert model.fit(X).score(X_TEST) > before - 0.1
 
 
-def test_networks_of_folds_have_their_noises_until_rows_are_held_out():
-    model = VariationalAutoencoder(5, **QUICK).fit(X)
-    noise = model._model_.decoder.log_noise
-
-    class Trial:
-        def list_models(self):
-            return [model._model_]
-
-    assert list_noises(Trial())[0] is noise
-    assert noise.dtype == torch.float64
-
-
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -475,3 +519,18 @@ def test_bad_numbers_of_draws(fitted, wrong):
 def test_values_beyond_bits_are_an_error():
     with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
         VariationalAutoencoder(2, **BITS).fit(X)
+
+
+@pytest.mark.parametrize("max_epochs", [0, 3])
+def test_columns_that_depend_on_each_other_have_a_high_likelihood(max_epochs):
+    rng = np.random.RandomState(0)
+    X, new = rng.normal(size=(300, 6)), rng.normal(size=(300, 6))
+    scores = {}
+    for noise in (0.0, 1e-3):
+        rows, new_rows = (
+            np.c_[part, part] + noise * rng.normal(size=(300, 12)) for part in (X, new)
+        )
+        autoencoder = VariationalAutoencoder(6, max_epochs=max_epochs, random_state=0).fit(rows)
+        scores[noise] = autoencoder.score(new_rows)
+        assert autoencoder.noise_variance_ >= 0.99e-12 * autoencoder.scale_**2
+    assert scores[0.0] > scores[1e-3]

@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, DenoisingAutoencoder, VariationalAutoencoder
-from sklearn_ae._batches import StandardizedRows
 from sklearn_ae._rows import make_rows
+from sklearn_ae._task import Reconstruct
 from sklearn_ae._units import Units
 
 
@@ -60,6 +60,8 @@ NEEDS_UNIT_INTERVAL = {"cross-entropy", "squashed", "variational bits"}
 HAS_CUSTOM_CODE = {"custom", "denoising, custom decoder"}
 TAKES_ANY_NUMBERS = [name for name in ESTIMATORS if name not in NEEDS_UNIT_INTERVAL]
 
+CORRUPTIONS = "gaussian", "masking", "salt_and_pepper"  # all that have a name
+
 
 def make_estimator(name, n_components=None, **params):
     """Return an unfitted estimator of the zoo, with parameters of its own."""
@@ -90,8 +92,8 @@ def make_units(mean, scale=1.0, bounds=(0.0, 1.0), **options):
 
 
 def standardize(X, mean, scale=1.0):
-    """Return the standardised rows of a table."""
-    return StandardizedRows(make_rows(X), make_units(mean, scale))
+    """Return the task of the standardised rows of a table."""
+    return Reconstruct(make_rows(X), make_units(mean, scale))
 
 
 def train_by_hand(module, inputs, targets):

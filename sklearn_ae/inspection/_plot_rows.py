@@ -121,13 +121,14 @@ class ReconstructionDisplay:
             If an estimator is not fitted.
         ValueError
             If `n_samples` is not an int of at least 1, X and `X_noisy` have different shapes, X
-            has another number of features than an estimator expects, estimators have equal
-            names or one is named "original" or "noisy", or `image_shape` does not fit the
+            has another number of features than an estimator expects or returns, estimators have
+            equal names or one is named "original" or "noisy", or `image_shape` does not fit the
             features.
 
         Notes
         -----
-        All of these are raised before anything is computed.
+        All of these are raised before anything is computed, but that an estimator returns rows
+        with other columns.
         """
         reducers = name_invertible_reducers(estimators)
         taken = sorted({"original", "noisy"} & reducers.keys())
@@ -137,6 +138,8 @@ class ReconstructionDisplay:
                 f"got {taken}."
             )
         check_consistent_length(X, X_noisy)
+        if X_noisy is not None:
+            check_equal_columns("X_noisy has", count_features(X_noisy), count_features(X))
         check_int("n_samples", n_samples, at_least=1)
         image_shape = check_request(
             cls.__name__, reducers.values(), X, image_shape=image_shape, kind=kind, ax=ax, cmap=cmap
@@ -150,6 +153,8 @@ class ReconstructionDisplay:
             rows["noisy"] = to_dense_array(X_in)
         for name, reducer in reducers.items():
             rows[name] = to_dense_array(reducer.inverse_transform(reducer.transform(X_in)))
+            n_columns = rows[name].shape[1]
+            check_equal_columns(f"{name} returns rows of", n_columns, count_features(X))
         kinds = {name: get_class_name(reducer) for name, reducer in reducers.items()}
         display = cls(rows, image_shape=image_shape, kinds=kinds)
         return display.plot(ax, kind=kind, cmap=cmap)
@@ -535,6 +540,15 @@ class CodeTraversalDisplay:
         )
         self.figure_ = self.ax_.figure
         return self
+
+
+def check_equal_columns(what, n_columns, n_features):
+    """Raise a ValueError if rows that are drawn beside those of X have other columns."""
+    if n_columns != n_features:
+        raise ValueError(
+            f"Rows are drawn beside those of X, which has {n_features} columns, but {what} "
+            f"{n_columns}. Draw pairs with other columns by yourself."
+        )
 
 
 def name_invertible_reducers(estimators):

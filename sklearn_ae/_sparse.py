@@ -2,10 +2,8 @@
 
 from functools import cached_property, partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.sparse import csr_array
 from torch import nn
 
 from ._compat import disabled_torch_function
@@ -26,7 +24,7 @@ class SparseBatch(torch.Tensor):
     X, units
         As in `wrap`.
     by_columns : scipy.sparse.csc_array
-        X again.
+        X by columns, for the backward pass.
     """
 
     __torch_function__ = disabled_torch_function
@@ -48,17 +46,8 @@ class SparseBatch(torch.Tensor):
 
     @cached_property
     def by_columns(self):
-        """Return X in compressed columns."""
+        """X in compressed columns, made once for all layers that go backward through these rows."""
         return self.X.tocsc()
-
-
-def pad_rows(rows, n_more):
-    """Return a tensor of rows, or such a batch, with `n_more` rows whose values do not matter."""
-    more = F.pad(rows, (0, 0, 0, n_more))
-    if not isinstance(rows, SparseBatch):
-        return more
-    entries = rows.X.data, rows.X.indices, np.pad(rows.X.indptr, (0, n_more), mode="edge")
-    return SparseBatch.wrap(more, csr_array(entries, shape=more.shape), rows.units)
 
 
 class RowLinear(nn.Module):
@@ -79,10 +68,8 @@ class RowLinear(nn.Module):
 
     def forward(self, rows):
         """Map (n, n_features) to (n, n_out)."""
-        if isinstance(rows, SparseBatch) and rows.units is not None:
-            product = SparseProduct.apply(self.weight, rows)
-        else:
-            product = rows @ self.weight
+        is_sparse = isinstance(rows, SparseBatch) and rows.units is not None
+        product = SparseProduct.apply(self.weight, rows) if is_sparse else rows @ self.weight
         return product if self.bias is None else product + self.bias
 
 
@@ -104,9 +91,8 @@ class SparseProduct(torch.autograd.Function):
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, gradient):
         """Return the gradient of the weight, and None for the rows, which need none."""
-        rows = ctx.rows
-        multiply_X = partial(sum_weighted_rows, rows.by_columns)
-        return rows.units.multiply_transposed(multiply_X, gradient), None
+        multiply_X = partial(sum_weighted_rows, ctx.rows.by_columns)
+        return ctx.rows.units.multiply_transposed(multiply_X, gradient), None
 
 
 def sum_weighted_rows(X, rows):
@@ -114,11 +100,9 @@ def sum_weighted_rows(X, rows):
 
     Compressed by rows it returns X @ rows, by columns X.T @ rows.
     """
+    entries, starts = torch.from_numpy(X.indices), torch.from_numpy(X.indptr)
+    weights = torch.from_numpy(X.data).to(rows.dtype)
+    # One bag for each row, or column, of X. The last of the starts is where the last bag ends.
     return F.embedding_bag(
-        torch.from_numpy(X.indices),
-        rows,
-        torch.from_numpy(X.indptr),
-        per_sample_weights=torch.from_numpy(X.data).to(rows.dtype),
-        mode="sum",
-        include_last_offset=True,
+        entries, rows, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
     )
