@@ -4,7 +4,7 @@ from math import inf
 from numbers import Real
 
 from ._base import ONE_LAYER_FROM, BaseAutoencoder, Defaults, warn_of_pairs
-from ._compat import Interval, fit_context
+from ._compat import Interval, StrOptions, fit_context
 from ._targets import add_targets, encode_targets
 from ._task import Mask
 
@@ -124,8 +124,16 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. Without a
-        linear path it has no effect. "auto" is 0.1 in `AutoencoderTransformer` for tables of up to
-        2,000 rows and 1,000 features, and 0 otherwise.
+        linear path it has no effect. "auto" is 1 in `AutoencoderTransformer` for tables of up to
+        2,000 rows and 1,000 features (0.1 if the code is ordered), and 0 otherwise.
+
+    masking_rate : float or "auto", default="auto"
+        Share of the entries of a row that training replaces by the means of their columns, drawn
+        anew in every batch [9]_. Whole rows should still be returned, and only whole rows judge the
+        network. Classifiers read such a code better, and reconstructions are a little worse. "auto"
+        is 0.1 for tables of up to 2,000 rows and 1,000 features if there is a linear path, the
+        layers are dense and the code is not ordered, and 0 otherwise. Where values of X are
+        missing, entries are hidden in place of this.
 
     learning_rate : float, default=0.008
         Learning rate at the peak of the schedule.
@@ -312,6 +320,8 @@ class AutoencoderTransformer(BaseAutoencoder):
        with unsupervised regularizers", NeurIPS 2018.
     .. [8] De Jong and Kiers, "Principal covariates regression: Part I. Theory", Chemometrics and
        Intelligent Laboratory Systems 14, 1992.
+    .. [9] Vincent et al., "Extracting and composing robust features with denoising autoencoders",
+       ICML 2008.
 
     Examples
     --------
@@ -339,6 +349,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
+        "masking_rate": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "target_weight": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -360,6 +371,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         optimizer="adam",
         learning_rate=0.008,
         linear_weight="auto",
+        masking_rate="auto",
         target_weight=0.0,
         schedule="one_cycle",
         weight_decay="auto",
@@ -393,6 +405,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.linear_weight = linear_weight
+        self.masking_rate = masking_rate
         self.target_weight = target_weight
         self.schedule = schedule
         self.weight_decay = weight_decay

@@ -300,7 +300,7 @@ class BaseAutoencoder(
     def _get_settings(self):
         """Return the parameters that a plan needs, and the values of those that are lacking."""
         params = self.get_params(deep=False)
-        return {"beta": None, "code": CODE_KINDS[self.ordered], **params}
+        return {"beta": None, "masking_rate": 0.0, "code": CODE_KINDS[self.ordered], **params}
 
     def _list_defaults(self, table):
         """Return the `Defaults` for a table, by ascending numbers of rows."""

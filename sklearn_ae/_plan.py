@@ -378,6 +378,10 @@ def make_plan(estimator, table, earlier=None, is_chunk=False):
     # with many rows, features that are learnt are better than random ones
     may_correct = p.early_stopping and (defaults.cross_fits or defaults.always_corrects)
     linear_weight = defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
+    masking_rate = p.masking_rate
+    if masking_rate == "auto":
+        masks = has_linear_path and architecture.stacks
+        masking_rate = defaults.masking_rate if masks else 0.0
     plan = Plan(
         architecture=architecture,
         n_samples=n_samples,
@@ -396,7 +400,7 @@ def make_plan(estimator, table, earlier=None, is_chunk=False):
         optimizer_options=resolve_options(p, n_samples, architecture, code.decay, name),
         learning_rate=p.learning_rate,
         linear_weight=linear_weight if has_linear_path else 0.0,
-        masking_rate=defaults.masking_rate if has_linear_path and architecture.stacks else 0.0,
+        masking_rate=masking_rate,
         schedule=p.schedule,
         batch_size=batch_size,
         max_epochs=max_epochs,

@@ -173,7 +173,7 @@ def find_related_rows(rows):
 def find_copied_rows(rows, held_out):
     """Return a sentence on how many held-out rows are copies of others, or None if few are."""
     first, new = read_few(rows), read_few(held_out)
-    if min(len(first), len(new)) < MIN_ROWS:
+    if min(len(first), len(new)) < MIN_ROWS or (~np.isnan(new)).mean() < MIN_OBSERVED:
         return None
     first, new = drop_constant_columns(*standardize_columns(first, new))
     is_equal = is_zero(compute_distances(new, first), new).any(axis=1)

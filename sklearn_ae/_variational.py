@@ -14,6 +14,7 @@ LACKING = {
     "code_activation": "identity",
     "output_activation": "identity",
     "linear_weight": 0.0,
+    "masking_rate": 0.0,
 }
 
 

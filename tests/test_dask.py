@@ -309,13 +309,14 @@ def test_a_worker_that_is_killed_costs_its_tasks_time_alone(client, in_one_threa
         with parallel_config("dask", scatter=scattered):
             found.fit(X)
 
-    thread = threading.Thread(target=fit)
+    thread = threading.Thread(target=fit, daemon=True)
     thread.start()
-    while not any(client.processing().values()):
+    while thread.is_alive() and not any(client.processing().values()):
         time.sleep(0.01)
     os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
     assert thread.is_alive()
-    thread.join()
+    thread.join(300)
+    assert not thread.is_alive()
     assert found.best_params_ == expected.best_params_
     for name in ("mean_test_score", "split0_test_score"):
         assert_array_equal(found.cv_results_[name], expected.cv_results_[name])

@@ -185,6 +185,7 @@ def identify(seen, u):
 def test_networks_train_on_their_own_rows_and_are_judged_by_others(n_rows, batch_size, seed):
     X = np.random.RandomState(seed).normal(size=(n_rows, 4))
     how = {"init": "linear", "max_epochs": 2, "batch_size": batch_size, "random_state": seed}
+    how["masking_rate"] = 0.0
     with watch() as watched:
         fitted = quick(2, **how).fit(X)
     assert watched.count_networks(fitted) == N_FOLDS + 1
@@ -416,6 +417,7 @@ class ByHand:
 def test_networks_train_as_each_does_in_a_loop_of_torch(name, optimizer):
     X = scale_to_unit_interval(draw_curved_rows(90))
     how = {"init": LINEAR.get(name, "linear"), "linear_weight": 0.0, **STACKED[name]}
+    how["masking_rate"] = 0.0
     how |= {"optimizer": optimizer, "learning_rate": 0.01, "schedule": "constant"}
     with watch() as watched:
         fitted = quick(2, max_epochs=3, batch_size=16, weight_decay=0.1, **how).fit(X)

@@ -69,7 +69,7 @@ def test_generalised_cross_validation_is_as_defined():
 
 def get_last_layer(fitted):
     """Return the last layer of the decoder of a fitted autoencoder."""
-    return [layer for layer in fitted.decoder_.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    return fitted.decoder_.correction[-1]
 
 
 def measure_distance_from_ridge(fitted, X):
@@ -117,8 +117,9 @@ def test_the_last_layer_is_solved_again_after_training():
     assert measure_distance_from_ridge(solved, X) < 1e-3 < measure_distance_from_ridge(trained, X)
     assert solved.score(new) > trained.score(new)
     assert solved.best_loss_ < trained.best_loss_ == min(trained.validation_loss_curve_)
+    # but for the few rows held out that are outside of the training rows' box
     loss = -solved.score_samples(held_out).mean()
-    assert_allclose(solved.best_loss_, loss, rtol=1e-4)
+    assert_allclose(solved.best_loss_, loss, rtol=2e-3)
     # later training reports its own loss
     solved.partial_fit(X)
     assert solved.best_loss_ == solved.loss_curve_[-1]

@@ -68,7 +68,7 @@ def test_read_only_rows_are_neither_copied_nor_warned_about(X):
 
 def test_a_pass_holds_each_row_once():
     X, X_val = np.random.RandomState(0).normal(size=(2, 50, 1))
-    fitted, recorder = record(X, X_val, batch_size=16, max_epochs=3)
+    fitted, recorder = record(X, X_val, batch_size=16, max_epochs=3, masking_rate=0)
     epochs = {}
     for training in (True, False):
         batches = recorder.list_batches(training)
@@ -179,9 +179,8 @@ def test_optimizer_that_computes_the_loss_itself(X):
 def test_weight_decay_draws_the_network_to_the_linear_path(digits):
     X_train, _ = digits
     untrained = quick(init="linear", max_epochs=0).fit(X_train)
-    trained = quick(max_epochs=30, weight_decay=30.0, early_stopping=False, optimizer="adamw").fit(
-        X_train
-    )
+    how = {"max_epochs": 30, "early_stopping": False, "optimizer": "adamw", "masking_rate": 0}
+    trained = quick(weight_decay=30.0, **how).fit(X_train)
     correction = trained.encoder_.correction(torch.randn(20, 64)).abs().max().item()
     assert correction < 1e-3
     # the linear path itself is not drawn to zero

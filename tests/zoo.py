@@ -4,6 +4,8 @@ An estimator that is added to `ESTIMATORS` goes through scikit-learn's checks, a
 the formula of inference, saving, the export to ONNX, sparse rows, threads and interrupted fits.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -138,7 +140,24 @@ def one_thread():
         torch.set_num_threads(n_threads)
 
 
-def run_python(*arguments, **how):
-    """Return what a process of Python prints; it fails where the process does."""
-    how = {"capture_output": True, "text": True, "check": True, "timeout": 300, **how}
-    return subprocess.run([sys.executable, *arguments], **how).stdout
+def run_python(*arguments, timeout=300, **how):
+    """Return what a process of Python prints; it fails where the process does, or takes too long.
+
+    Its children end with it: one that hangs would hold the pipes open, and us with them.
+    """
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **how,
+    )
+    try:
+        printed, errors = process.communicate(timeout=timeout)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    assert process.returncode == 0, errors
+    return printed
