@@ -124,7 +124,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_weight : float or "auto", default="auto"
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. Without a
-        linear path it has no effect. "auto" is 1 in `AutoencoderTransformer` for tables of up to
+        linear path it has no effect. "auto" is 0.5 in `AutoencoderTransformer` for tables of up to
         2,000 rows and 1,000 features (0.1 if the code is ordered), and 0 otherwise.
 
     masking_rate : float or "auto", default="auto"
@@ -340,9 +340,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _defaults = (
-        Defaults(600, 400, ((inf, (128,)),), 1.0, 0.1, cross_fits=True),
+        Defaults(600, 400, ((inf, (128,)),), 0.5, 0.1, cross_fits=True),
         Defaults(
-            2000, 800, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), 1.0, 0.1, cross_fits=True
+            2000, 800, ((ONE_LAYER_FROM, (128, 64)), (inf, (256,))), 0.5, 0.1, cross_fits=True
         ),
         Defaults(inf, 1200, ((ONE_LAYER_FROM, (512, 256)), (inf, (512,)))),
     )

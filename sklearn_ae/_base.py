@@ -48,6 +48,7 @@ ROWS_A_COMPONENT = 10
 
 CODE_KINDS = {False: "plain", True: "ordered"}  # by the parameter `ordered`
 
+DOMINANT = 0.99  # share of the variance: a code is of such a column alone
 FEATURE_NAMES = ("n_features_in_", "feature_names_in_")  # what scikit-learn sets as it reads X
 
 
@@ -201,6 +202,7 @@ class BaseAutoencoder(
             model = copy.deepcopy(self._model_) if goes_on else None
             task = self._make_task(table, plan, model, seed)
             if model is None:
+                warn_of_units(table, plan)
                 name = self._public_name
                 model = start_model(task, plan, seed, random_state, table.ranks, name)
             if is_chunk and not goes_on:
@@ -659,6 +661,20 @@ def check_for_empty_columns(table):
         raise ValueError(
             f"X has no value at all in column {listed}, in which every entry is NaN. "
             "Leave such columns out."
+        )
+
+
+def warn_of_units(table, plan):
+    """Warn if one of several columns has nearly all of the variance, as its unit may have it."""
+    variance = table.moments.variance
+    largest = int(variance.argmax())
+    share = float(variance[largest] / variance.sum().clamp(min=torch.finfo().tiny))
+    if plan.standardizes and share > DOMINANT and (variance > 0).sum() > 2:
+        column = table.names.get("feature_names_in_", range(len(variance)))[largest]
+        warn_user(
+            f"Column {column} has {100 * share:.2f} % of the variance of X. The autoencoder keeps "
+            "little of the other columns, as PCA does, and its R² tells of this one alone. If "
+            "columns have different units, put a StandardScaler before it."
         )
 
 

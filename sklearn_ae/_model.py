@@ -169,12 +169,15 @@ class Model(nn.Module):
         """Return a model with these weights whose ordered code has only the first components."""
         code = self.code.truncate(n_components)
         end = self.encoder.end.truncate(code.n_components)
+        solved_sizes = [k for k in self.architecture.solved_sizes if k <= code.n_components]
         copy = change_copy(self)
-        copy.architecture = replace(self.architecture, n_components=code.n_components)
+        copy.architecture = replace(
+            self.architecture, n_components=code.n_components, solved_sizes=solved_sizes
+        )
         copy._modules = {
             **self._modules,
             "encoder": change_child(self.encoder, "end", end),
-            "decoder": change_child(self.decoder, "code", code),
+            "decoder": self.decoder.truncate(code, len(solved_sizes)),
         }
         return copy
 

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._codes import CODES, Scale
+from ._codes import CODES, Scale, change_child, change_copy
 from ._extrapolation import LinearExtrapolation
 from ._isolation import draw_torch_seed, seed_torch
 from ._sparse import RowLinear
@@ -281,6 +281,10 @@ class Decoder(nn.Module):
         correction = F.pad(correction, (0, n_more)) if n_more else correction
         return linear + correction, linear
 
+    def truncate(self, code, n_solved):
+        """Return this decoder with a truncated code and its first solved layers."""
+        return change_child(self, "code", code)
+
     @torch.no_grad()
     def spread_hidden_units(self, generator):
         """Draw the first hidden layer of the correction from a wider range."""
@@ -335,9 +339,13 @@ class SizedDecoder(Decoder):
     def solved_layer(self):
         return self.solved
 
+    def truncate(self, code, n_solved):
+        return change_child(super().truncate(code, n_solved), "solved", self.solved.keep(n_solved))
+
     def decode(self, z):
         """Return rows for what the code gives. In inference all rows have codes of one size."""
-        if self.training or not z.shape[-2]:
+        # a trace is of rows, and would keep the answer for no rows
+        if self.training or not (torch.jit.is_tracing() or z.shape[-2]):
             return super().decode(z)
         # the second half tells of each component whether it is given: (n_trained,)
         is_given = z[..., z.shape[-1] // 2 :].flatten(0, -2)[0]
@@ -376,6 +384,8 @@ class SolvedLayers(nn.Module):
     ----------
     sizes : list of int
         Ascending.
+    n_components : int
+        The largest size of a code.
     n_inputs, n_outputs : int
 
     Attributes
@@ -386,13 +396,24 @@ class SolvedLayers(nn.Module):
 
     stacked_buffers = ("weight", "bias")
 
-    def __init__(self, sizes, n_inputs, n_outputs):
+    def __init__(self, sizes, n_components, n_inputs, n_outputs):
         super().__init__()
         self.sizes = sizes
         self.register_buffer("weight", torch.zeros(len(sizes), n_outputs, n_inputs))
         self.register_buffer("bias", torch.zeros(len(sizes), n_outputs))
-        is_size = torch.arange(sizes[-1] + 1).unsqueeze(-1) == torch.tensor(sizes)
+        # (n_components + 1, n_sizes)
+        is_size = torch.arange(n_components + 1).unsqueeze(-1) == torch.tensor(sizes)
         self.register_buffer("is_size", is_size, persistent=False)
+
+    def keep(self, n_sizes):
+        """Return the layers of the first sizes, which share their tensors with these."""
+        copy = change_copy(self, sizes=self.sizes[:n_sizes])
+        copy._buffers = {
+            "weight": self.weight[:n_sizes],
+            "bias": self.bias[:n_sizes],
+            "is_size": self.is_size[:, :n_sizes],
+        }
+        return copy
 
     def forward(self, x, size):
         """Map (..., n, n_inputs) to (..., n, n_outputs).
@@ -737,7 +758,8 @@ def make_residual_coders(architecture, code, generator):
     if not architecture.solved_sizes:
         return encoder, Decoder(code, paths[1], g, extrapolations[1])
     n_inputs = g.last.in_features + n_decoded
-    solved = SolvedLayers(architecture.solved_sizes, n_inputs, n_decoded_to)
+    sizes, n_trained = architecture.solved_sizes, architecture.n_trained
+    solved = SolvedLayers(sizes, n_trained, n_inputs, n_decoded_to)
     return encoder, SizedDecoder(code, paths[1], g, extrapolations[1], solved)
 
 

@@ -13,7 +13,14 @@ import torch
 
 from ._callbacks import MissingObject, check_callbacks, check_importable, list_callbacks
 from ._codes import CODES, list_solved_sizes
-from ._compat import Interval, InvalidParameterError, Options, RealNotInt, StrOptions
+from ._compat import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    RealNotInt,
+    StrOptions,
+    warn_user,
+)
 from ._images import check_image_shape
 from ._losses import LOSSES
 from ._networks import ACTIVATIONS, OUTPUT_RANGES, Architecture, compute_pooled_sizes
@@ -35,6 +42,8 @@ OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {"fused": True}),
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
 }
+
+OTHER_UNIT = 2.0  # X_val is in other units where its distances differ by more than this factor
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
 
@@ -472,6 +481,17 @@ def check_held_out(plan, table):
         plan.check_range(moments)
     except ValueError as error:
         raise ValueError(f"{what}{error}") from error
+    variance, varies = table.moments.variance, table.moments.variance > 0
+    squares = moments.variance + (moments.mean - table.moments.mean).square()
+    ratios = torch.maximum(squares / variance, variance / squares)[varies]
+    times = float(ratios.median().sqrt()) if len(ratios) else 1.0
+    if times > OTHER_UNIT:
+        warn_user(
+            "In half of the columns or more, the distances of X_val from the mean of X differ from "
+            f"those of X by a factor of {times:.2g} or more. Does one of the two lack a step, such "
+            "as scaling? A Pipeline transforms X alone: transform X_val by the steps before the "
+            "autoencoder."
+        )
 
 
 def make_architecture(p, defaults, shape, kind, estimator_name):

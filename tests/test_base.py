@@ -307,7 +307,7 @@ def test_automatic_hidden_layers(estimator, n_samples, n_components, widths):
     assert found == [*widths, n_components]
 
 
-@pytest.mark.parametrize(("n_samples", "weight"), [(600, 1.0), (2000, 1.0), (2001, 0.0)])
+@pytest.mark.parametrize(("n_samples", "weight"), [(600, 0.5), (2000, 0.5), (2001, 0.0)])
 def test_automatic_weight_of_the_linear_path(n_samples, weight):
     X = np.random.RandomState(0).normal(size=(n_samples, 10))
     params = {"init": "linear", "max_epochs": 1, "early_stopping": False}

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderImputer, AutoencoderTransformer, DenoisingAutoencoder
 
@@ -171,3 +174,22 @@ def test_labels_of_pairs_in_another_order_are_warned_of():
     assert caught[0].filename == __file__
     with pytest.warns(UserWarning, match="same labels of columns in another order"):
         pairs.partial_fit(frame, X_clean=frame[list("dcba")])
+
+
+def test_a_column_with_nearly_all_of_the_variance_is_named():
+    X = load_wine(as_frame=True).data
+    expected = r"^Column proline has 99\.\d+ % of the variance.*StandardScaler"
+    with pytest.warns(UserWarning, match=expected):
+        AutoencoderTransformer(2, **QUICK).fit(X)
+    AutoencoderTransformer(2, **QUICK).fit(StandardScaler().fit_transform(X))  # without a warning
+
+
+@pytest.mark.parametrize("which", ["X", "X_val"])
+def test_one_table_that_is_not_scaled_is_warned_of(which):
+    raw, raw_val = train_test_split(load_wine().data[:, :12], random_state=0)
+    scaler = StandardScaler().fit(raw)
+    X, X_val = scaler.transform(raw), scaler.transform(raw_val)
+    AutoencoderTransformer(2, **QUICK).fit(X, X_val=X_val)  # without a warning
+    X, X_val = (raw, X_val) if which == "X" else (X, raw_val)
+    with pytest.warns(UserWarning, match="distances of X_val .* lack a step"):
+        AutoencoderTransformer(2, **QUICK).fit(X, X_val=X_val)

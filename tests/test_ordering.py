@@ -1,6 +1,7 @@
 """Ordered codes: cut anywhere, uncorrelated, and measured on new rows."""
 
 import pickle
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -448,3 +449,25 @@ def test_no_size_is_worse_than_pca():
         rows = codes[:, :k] @ pca.components_[:k] + pca.mean_
         linear = r2_score(X_NEW, rows, multioutput="variance_weighted")
         assert fitted.truncated(k).score(X_NEW) > linear
+
+
+def test_a_cut_code_is_saved_without_what_only_larger_codes_need():
+    X = np.random.RandomState(0).normal(size=(300, 64))
+    ordered = AutoencoderTransformer(16, ordered=True, max_epochs=2, random_state=0).fit(X)
+    cut = ordered.truncated(3)
+    assert len(pickle.dumps(cut)) < 0.6 * len(pickle.dumps(ordered))
+    loaded = pickle.loads(pickle.dumps(cut))
+    assert_array_equal(
+        loaded.reconstruct(X), ordered.inverse_transform(ordered.transform(X)[:, :3])
+    )
+    assert loaded.partial_fit(X).transform(X).shape == (300, 3)
+
+
+def test_the_decoder_of_an_ordered_code_can_be_traced():
+    X = np.random.RandomState(0).normal(size=(100, 10))
+    fitted = AutoencoderTransformer(3, ordered=True, max_epochs=2, random_state=0).fit(X)
+    codes = torch.from_numpy(fitted.transform(X))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        traced = torch.jit.trace(fitted.decoder_, codes[:2])
+    assert_array_equal(traced(codes).detach(), fitted.decoder_(codes).detach())
