@@ -25,7 +25,15 @@ from ._compat import (
 )
 from ._isolation import isolate_torch, make_random_state
 from ._model import OUT_OF_MEMORY, is_out_of_memory, make_result
-from ._plan import CONSTRAINTS, OptionsMixin, make_plan, resolve_device
+from ._plan import (
+    CONSTRAINTS,
+    OptionsMixin,
+    check_for_empty_columns,
+    make_plan,
+    resolve_device,
+    warn_of_few_rows,
+    warn_of_units,
+)
 from ._ranks import make_ranks
 from ._rows import (
     Table,
@@ -43,12 +51,8 @@ from ._training import EpochTasks, explain_interrupt, train
 from ._trials import make_trial
 from ._units import Units
 
-# Rows of a first chunk for each component, for means and principal components worth keeping.
-ROWS_A_COMPONENT = 10
-
 CODE_KINDS = {False: "plain", True: "ordered"}  # by the parameter `ordered`
 
-DOMINANT = 0.99  # share of the variance: a code is of such a column alone
 FEATURE_NAMES = ("n_features_in_", "feature_names_in_")  # what scikit-learn sets as it reads X
 
 
@@ -650,45 +654,6 @@ def read_held_out(estimator, X_val, device):
     except ValueError as error:
         raise ValueError(f"X_val must have rows like those of X. {error}") from error
     return make_rows(X_val, device, type(estimator).__name__)
-
-
-def check_for_empty_columns(table):
-    """Raise a ValueError if every entry of a column is NaN."""
-    empty = (table.moments.counts == 0).nonzero().flatten().tolist()
-    if empty:
-        names = table.names.get("feature_names_in_", range(len(table.moments.counts)))
-        listed = ", ".join(str(names[i]) for i in empty[:10]) + (", …" if len(empty) > 10 else "")
-        raise ValueError(
-            f"X has no value at all in column {listed}, in which every entry is NaN. "
-            "Leave such columns out."
-        )
-
-
-def warn_of_units(table, plan):
-    """Warn if one of several columns has nearly all of the variance, as its unit may have it."""
-    variance = table.moments.variance
-    largest = int(variance.argmax())
-    share = float(variance[largest] / variance.sum().clamp(min=torch.finfo().tiny))
-    if plan.standardizes and share > DOMINANT and (variance > 0).sum() > 2:
-        column = table.names.get("feature_names_in_", range(len(variance)))[largest]
-        warn_user(
-            f"Column {column} has {100 * share:.2f} % of the variance of X. The autoencoder keeps "
-            "little of the other columns, as PCA does, and its R² tells of this one alone. If "
-            "columns have different units, put a StandardScaler before it."
-        )
-
-
-def warn_of_few_rows(plan, n_components):
-    """Warn if a first chunk is too small for what `partial_fit` takes from it for good."""
-    n_enough = ROWS_A_COMPONENT * n_components
-    if plan.n_samples < n_enough and plan.standardizes:
-        has_linear_path = plan.architecture.has_linear_path
-        start = "mean_, scale_ and the start" if has_linear_path else "mean_ and scale_"
-        warn_user(
-            f"The first chunk of partial_fit has {plan.n_samples} rows. {start} are computed from "
-            f"it once and for all: pass at least {n_enough} rows, ten for each component, drawn at "
-            "random."
-        )
 
 
 def warn_of_pairs(X, y):

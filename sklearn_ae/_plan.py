@@ -43,6 +43,9 @@ OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
 }
 
+DOMINANT = 0.99  # share of the variance: a code is of such a column alone
+# Rows of a first chunk for each component, for means and principal components worth keeping.
+ROWS_A_COMPONENT = 10
 OTHER_UNIT = 2.0  # X_val is in other units where its distances differ by more than this factor
 
 ROUNDING = 1e-6  # beyond the range of an output, in X
@@ -386,11 +389,9 @@ def make_plan(estimator, table, earlier=None, is_chunk=False):
     solves = solves and np.size(p.hidden_layer_sizes) > 0
     # with many rows, features that are learnt are better than random ones
     may_correct = p.early_stopping and (defaults.cross_fits or defaults.always_corrects)
+    masks = has_linear_path and architecture.stacks
+    masking_rate = defaults.masking_rate if masks else 0.0
     linear_weight = defaults.linear_weight if p.linear_weight == "auto" else p.linear_weight
-    masking_rate = p.masking_rate
-    if masking_rate == "auto":
-        masks = has_linear_path and architecture.stacks
-        masking_rate = defaults.masking_rate if masks else 0.0
     plan = Plan(
         architecture=architecture,
         n_samples=n_samples,
@@ -409,7 +410,7 @@ def make_plan(estimator, table, earlier=None, is_chunk=False):
         optimizer_options=resolve_options(p, n_samples, architecture, code.decay, name),
         learning_rate=p.learning_rate,
         linear_weight=linear_weight if has_linear_path else 0.0,
-        masking_rate=masking_rate,
+        masking_rate=masking_rate if p.masking_rate == "auto" else p.masking_rate,
         schedule=p.schedule,
         batch_size=batch_size,
         max_epochs=max_epochs,
@@ -491,6 +492,45 @@ def check_held_out(plan, table):
             f"those of X by a factor of {times:.2g} or more. Does one of the two lack a step, such "
             "as scaling? A Pipeline transforms X alone: transform X_val by the steps before the "
             "autoencoder."
+        )
+
+
+def check_for_empty_columns(table):
+    """Raise a ValueError if every entry of a column is NaN."""
+    empty = (table.moments.counts == 0).nonzero().flatten().tolist()
+    if empty:
+        names = table.names.get("feature_names_in_", range(len(table.moments.counts)))
+        listed = ", ".join(str(names[i]) for i in empty[:10]) + (", …" if len(empty) > 10 else "")
+        raise ValueError(
+            f"X has no value at all in column {listed}, in which every entry is NaN. "
+            "Leave such columns out."
+        )
+
+
+def warn_of_units(table, plan):
+    """Warn if one of several columns has nearly all of the variance, as its unit may have it."""
+    variance = table.moments.variance
+    largest = int(variance.argmax())
+    share = float(variance[largest] / variance.sum().clamp(min=torch.finfo().tiny))
+    if plan.standardizes and share > DOMINANT and (variance > 0).sum() > 2:
+        column = table.names.get("feature_names_in_", range(len(variance)))[largest]
+        warn_user(
+            f"Column {column} has {100 * share:.2f} % of the variance of X. The autoencoder keeps "
+            "little of the other columns, as PCA does, and its R² tells of this one alone. If "
+            "columns have different units, put a StandardScaler before it."
+        )
+
+
+def warn_of_few_rows(plan, n_components):
+    """Warn if a first chunk is too small for what `partial_fit` takes from it for good."""
+    n_enough = ROWS_A_COMPONENT * n_components
+    if plan.n_samples < n_enough and plan.standardizes:
+        has_linear_path = plan.architecture.has_linear_path
+        start = "mean_, scale_ and the start" if has_linear_path else "mean_ and scale_"
+        warn_user(
+            f"The first chunk of partial_fit has {plan.n_samples} rows. {start} are computed from "
+            f"it once and for all: pass at least {n_enough} rows, ten for each component, drawn at "
+            "random."
         )
 
 

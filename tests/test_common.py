@@ -89,7 +89,7 @@ def paragraphs(estimator):
 
 def test_shared_parameters_are_documented_alike():
     plain, denoising = paragraphs(AutoencoderTransformer), paragraphs(DenoisingAutoencoder)
-    assert plain.keys() - denoising.keys() == {"target_weight"}
+    assert plain.keys() - denoising.keys() == {"masking_rate", "target_weight"}
     # what the start and the defaults are, and the number of a reference
     own = {"n_components", "init", "schedule", "warm_start", "random_state"}
     own |= {

@@ -383,7 +383,8 @@ def test_rows_held_out_by_the_user_are_those_that_judge(estimator):
 
 def test_the_weights_that_are_kept_are_those_of_the_best_epoch(digits):
     X, new = digits[0][:300], digits[1][:100]
-    how = {"learning_rate": 0.02, "schedule": "constant", "init": "linear", "masking_rate": 0}
+    how = {"learning_rate": 0.02, "schedule": "constant", "init": "linear"}
+    how |= {"masking_rate": 0, "linear_weight": 0.1}
     fitted = quick(max_epochs=40, **how).fit(X, X_val=new)
     best = fitted.best_epoch_
     assert 1 < best < fitted.n_iter_

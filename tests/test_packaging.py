@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_package_alone(wheel):
 def test_the_wheel_is_small_and_for_every_machine(distributions):
     assert distributions[1].name == f"sklearn_ae-{VERSION}-py3-none-any.whl"
     # the text of the modules; data or pictures would make it larger
-    assert distributions[1].stat().st_size <= 210_000
+    assert distributions[1].stat().st_size <= 260_000
 
 
 def test_the_sdist_builds_the_same_wheel(distributions, tmp_path):
