@@ -14,10 +14,12 @@ except AttributeError as error:
 
 from ._autoencoder import AutoencoderTransformer
 from ._denoising import DenoisingAutoencoder
+from ._detector import AutoencoderDetector
 from ._imputer import AutoencoderImputer
 from ._variational import VariationalAutoencoder
 
 __all__ = [
+    "AutoencoderDetector",
     "AutoencoderImputer",
     "AutoencoderTransformer",
     "DenoisingAutoencoder",

@@ -86,6 +86,7 @@ class Trial:
 
     held_out = start_losses = linear_losses = start_loss = solved_loss = interrupt = None
     has_correction = False
+    keeps_folds = False  # whether networks that judge are still needed after training
 
     def __init__(
         self,
@@ -204,9 +205,9 @@ class Trial:
         # without training the start is kept, and no copy of its weights is needed
         if not self.plan.max_epochs:
             return
-        # only an ordered code needs the networks of the folds after training, to be measured
-        is_measured = self.model.code.is_ordered
-        self.kept_models = self.models if is_measured else self.models[-1:]
+        # an ordered code is measured by the networks of the folds after training
+        keeps_folds = self.keeps_folds or self.model.code.is_ordered
+        self.kept_models = self.models if keeps_folds else self.models[-1:]
         self.start_weights = self.weights = list(map(copy_weights, self.kept_models))
         # training learns better features without the last layer in closed form
         for model in self.models:
@@ -351,6 +352,18 @@ class Trial:
         how = self.plan.batch_size, self.generator, self.ranks
         return FixedBatches(self.task.leave_as_is(), index, *how)
 
+    def list_folds(self):
+        """Return what codes rows, and the rows that it trained on and that are new to it, by folds.
+
+        Returns
+        -------
+        folds : list of (callable, ndarray of int or None, ndarray of int)
+            The callable returns, for rows of X, a function that codes rows: the signature of what
+            would be fitted to them. Coding returns codes (n, n_components) and residuals
+            (n, n_features), float64 arrays.
+        """
+        return []
+
     def close(self):
         """Leave the model as one that needs no trial."""
 
@@ -372,6 +385,10 @@ class HoldOut(Trial):
         super().__init__(model, task, plan, generator, ranks, ridge_generator)
         rows = split.valid[0]
         self.held_out = FixedBatches(judging, rows, plan.batch_size, generator, ranks)
+
+    def list_folds(self):
+        code = make_coder(self.model, 0.0, 0.0)
+        return [(lambda _: code, self.split.train[0], self.split.valid[0])]
 
     def _make_batches(self, ranks):
         index = self.split.train[0]
@@ -444,6 +461,11 @@ class CrossFit(Trial):
         batches = FixedBatches(self.task.judged, None, PART_ROWS, self.generator, self.ranks)
         return self._judge_with_noise(batches, self.model).mean()
 
+    def list_folds(self):
+        coders = map(make_coder, self.models, self.input_offsets, self.offsets)
+        pairs = zip(coders, self.split.train, self.split.valid, strict=False)
+        return [(lambda _, code=code: code, *rows) for code, *rows in pairs]
+
     def close(self):
         """Let the network of all rows own its weights again."""
         self.network.release()
@@ -482,6 +504,27 @@ def make_trial(model, task, plan, table, seed, random_state, training=None):
         judging = judging.judged
         return HoldOut(split, judging, model, task, plan, generator, ranks, ridge_generator)
     return CrossFit(split, folds, model, task, plan, generator, ranks, ridge_generator)
+
+
+def make_coder(model, input_offset, offset):
+    """Return a function that returns codes and residuals of an array of rows of X.
+
+    Parameters
+    ----------
+    model : Model
+    input_offset, offset : tensors of shape (n_features,) or float
+        The origin of the model: see `Networks`.
+    """
+
+    @torch.no_grad()
+    def code(X):
+        model.eval()
+        u = model.units.make_inputs(torch.from_numpy(X).to(model.get_device()))
+        codes = model.compute_codes(u - input_offset)
+        left = u - model.decoder(codes) - offset
+        return codes.double().cpu().numpy(), model.units.scale * left.double().cpu().numpy()
+
+    return code
 
 
 def copy_weights(module):

@@ -33,14 +33,14 @@ LEVELS = {
         {"_trials"},
         {"_base"},
         {"_autoencoder", "_denoising", "_variational", "export"},
-        {"_imputer", "metrics"},
+        {"_detector", "_imputer", "metrics"},
         {"dask", "inspection"},
         {"__init__"},
     ],
     "inspection": [
         {"_cutting", "_drawing", "_inputs"},
         {"_code_size_curve"},
-        {"_plot_codes", "_plot_curves", "_plot_rows"},
+        {"_plot_anomalies", "_plot_codes", "_plot_curves", "_plot_rows"},
         {"__init__"},
     ],
 }
