@@ -125,15 +125,15 @@ class AutoencoderTransformer(BaseAutoencoder):
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. Without a
         linear path it has no effect. "auto" is 0.5 in `AutoencoderTransformer` for tables of up to
-        2,000 rows and 1,000 features (0.1 if the code is ordered), and 0 otherwise.
+        2,000 rows and 1,000 features (0.1 if the code is ordered or keeps y), and 0 otherwise.
 
     masking_rate : float or "auto", default="auto"
         Share of the entries of a row that training replaces by the means of their columns, drawn
         anew in every batch [9]_. Whole rows should still be returned, and only whole rows judge the
         network. Classifiers read such a code better, and reconstructions are a little worse. "auto"
         is 0.1 for tables of up to 2,000 rows and 1,000 features if there is a linear path, the
-        layers are dense and the code is not ordered, and 0 otherwise. Where values of X are
-        missing, entries are hidden in place of this.
+        layers are dense, and the code is neither ordered nor keeps y; 0 otherwise. Where values
+        of X are missing, entries are hidden in place of this.
 
     learning_rate : float, default=0.008
         Learning rate at the peak of the schedule.
@@ -502,6 +502,9 @@ class AutoencoderTransformer(BaseAutoencoder):
             raise ValueError("X_val needs y_val, the labels of its rows, if target_weight is set.")
         found = encode_targets(y_val, len(table.held_out), table.labels.classes, "y_val")
         table.held_out_labels = found
+
+    def _list_defaults(self, table):
+        return [d.leave_whole() for d in self._defaults] if table.n_targets else self._defaults
 
     def _make_task(self, table, plan, model, seed):
         task = super()._make_task(table, plan, model, seed)

@@ -20,10 +20,10 @@ from ._plan import OptionsMixin
 
 AUTO_CONTAMINATION = 0.05
 NEIGHBOUR_WEIGHT = 2.0  # of the distance from neighbours, where that from the centre has 1
-MAX_NEIGHBOURS_OF = 2_000  # rows among which neighbours are searched, drawn from more
-ROUNDING = 1e-6  # of normal scores that are filled
+MAX_NEIGHBOURS_OF = 500  # rows among which neighbours are searched, drawn from more
+ROUNDING = 1e-6  # of normal scores, so that units do not matter in the last digit either
 MIN_ROWS = 4
-N_FOLDS = 10  # for a code in closed form
+N_FOLDS = 20  # for a code in closed form
 TAIL = 0.1  # of the held-out scores: how fast they go on beyond the largest
 
 NETWORK_PARAMETERS = (
@@ -99,17 +99,35 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
 
     support_fraction : float in (0, 1], default=1.0
         Share of the training rows that are kept. Below 1 the strangest rows of a first fit are left
-        out of a second one. If up to a tenth of the training rows may be anomalies, set it to 0.8, and
-        `n_neighbors` to 20.
+        out of a second one. If up to a tenth of the training rows may be anomalies, set it to 0.8,
+        and `n_neighbors` to 20.
 
-    hidden_layer_sizes, activation, conv_filters, image_shape, loss, optimizer : optional
-        As in `AutoencoderTransformer`.
-    learning_rate, weight_decay, batch_size, max_epochs, device, verbose : optional
-        As in `AutoencoderTransformer`.
+    hidden_layer_sizes : int or array-like of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; those of the decoder are the reverse. This and the
+        parameters below are those of `AutoencoderTransformer`.
+
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="silu"
+        Activation of the hidden layers.
+
+    conv_filters, image_shape : optional
+        Convolutional layers, for rows that are pictures.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
+            default="squared_error"
+        Loss to minimise, of normal scores; these are not in [0, 1], as the last one needs.
+
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer subclass, default="adam"
+        Optimizer.
+
+    learning_rate, weight_decay, batch_size, max_epochs, device : optional
+        Of the training.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the training, the folds and the choice of neighbours. Use an int for reproducible
         results.
+
+    verbose : {0, 1, 2}, default=0
+        1: a progress bar over the epochs. 2: one line per epoch.
 
     Attributes
     ----------
@@ -265,7 +283,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
             varies[:] = True  # a picture has all of its pixels
         self._varies, self._constants, X = varies, lowest, X[:, varies]
         self._scores = NormalScores(X)
-        u = self._scores.transform(X)
+        u = measure(self._scores, X)
         n_components = self.n_components
         if isinstance(n_components, Integral):
             n_components = min(n_components, *u.shape)
@@ -300,8 +318,8 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
     def _measure_held_out(self, X, groups, folds, seed):
         """Return how strange each row is to what was fitted to others; NaN where none was.
 
-        A code in closed form is computed anew for each of ten folds; of networks there are as many
-        as the training has judged.
+        A code in closed form is computed anew for each of twenty folds; of networks there are as
+        many as the training has judged.
         """
         network, strange = self.autoencoder_, np.full(len(X), np.nan)
         if network.best_epoch_ == 0 and network.init_ == "linear":
@@ -309,7 +327,9 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
         for fit, train, valid in folds:
             # quantiles, too, are those of rows that were trained on: a new row may be beyond them
             scores = NormalScores(X[train])
-            known, new = (self._fill(scores.transform(X[rows])) for rows in (train, valid))
+            # a column may be constant in a fold, and would have no unit there
+            scores.deviations = self._scores.deviations
+            known, new = (self._fill(measure(scores, X[rows])) for rows in (train, valid))
             code = fit(known)
             spread = Spread.of_rows(*code(known))
             few = known[:: -(-len(known) // MAX_NEIGHBOURS_OF)]
@@ -365,14 +385,16 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
     def _measure(self, X):
         """Return how strange rows are; those of `fit` as when they were held out."""
         X = X[:, self._varies]
-        u = self._fill(self._scores.transform(X))
+        u = self._fill(measure(self._scores, X))
         near, index = find_near(self._neighbours, u, self.n_neighbors)
         strange = self._add_up(self._spread.measure(*self._code(u)), near, X)
         held_out = self._held_out[index[:, 0]]
-        # distances of equal rows are zero but for rounding
-        is_same = np.abs(u - self._neighbours[index[:, 0]]).max(axis=1) < ROUNDING
-        is_known = is_same & ~np.isnan(held_out) & ~np.isnan(strange)
-        return np.where(is_known, held_out, strange)
+        # distances of equal rows are zero but for rounding, which the root enlarges
+        equal = np.flatnonzero((near[:, 0] < ROUNDING**0.5) & ~np.isnan(held_out + strange))
+        steps = np.abs(u[equal] - self._neighbours[index[equal, 0]]).max(axis=1)
+        equal = equal[steps < 2 * ROUNDING]
+        strange[equal] = held_out[equal]
+        return strange
 
     # ------------------------------------------------------------------- the fitted detector
 
@@ -451,7 +473,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._read(X)
-        u = self._fill(self._scores.transform(X[:, self._varies]))
+        u = self._fill(measure(self._scores, X[:, self._varies]))
         expected = np.tile(self._constants, (len(X), 1))
         expected[:, self._varies] = self._scores.inverse_transform(u - self._code(u)[1])
         return expected
@@ -475,7 +497,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._read(X)
         strange, rows = self._measure(X), X[:, self._varies]
-        u = self._fill(self._scores.transform(rows))
+        u = self._fill(measure(self._scores, rows))
         codes, residuals = self._code(u)
         of_code, of_residual = self._spread.code, self._spread.residual
         # (n, n_varying) of squares
@@ -501,7 +523,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
 
 
 def split_rows(n_rows, groups, seed):
-    """Return the rows to train on and those held out of each of up to ten folds."""
+    """Return the rows to train on and those held out of each of up to twenty folds."""
     if groups is None:
         folds = KFold(min(N_FOLDS, n_rows), shuffle=True, random_state=seed)
         return list(folds.split(np.empty(n_rows)))
@@ -509,9 +531,15 @@ def split_rows(n_rows, groups, seed):
     return list(GroupKFold(n_folds).split(np.empty(n_rows), groups=groups))
 
 
+def measure(scores, X):
+    """Return the normal scores of rows, rounded."""
+    return np.round(scores.transform(X) / ROUNDING) * ROUNDING
+
+
 def clean(residuals):
     """Return residuals of normal scores without what float32 rounds."""
-    return np.round(residuals, 5)
+    residuals[np.abs(residuals) < 10 * ROUNDING] = 0
+    return residuals
 
 
 def find_near(known, rows, n_neighbors, are_same=False):

@@ -60,7 +60,11 @@ def make_frames():
 def test_what_stands_beside_others_code_runs(page, code):
     names = make_frames() if page.stem == "dfencoder" else make_arrays()
     exec(compile(code, str(page), "exec"), names)
-    autoencoder, X_test = names["autoencoder"], names["X_test"]
+    X_test = names["X_test"]
+    if page.stem == "pyod":
+        assert set(names["labels"]) <= {-1, 1}
+        return
+    autoencoder = names["autoencoder"]
     last = autoencoder[-1] if isinstance(autoencoder, Pipeline) else autoencoder
     assert autoencoder.transform(X_test).shape == (len(X_test), last.n_components)
 

@@ -204,6 +204,7 @@ def test_mutated_modules_and_their_tests_exist():
 
 def test_public_names():
     assert sklearn_ae.__all__ == [
+        "AutoencoderDetector",
         "AutoencoderImputer",
         "AutoencoderTransformer",
         "DenoisingAutoencoder",
