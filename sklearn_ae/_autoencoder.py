@@ -125,7 +125,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. Without a
         linear path it has no effect. "auto" is 0.5 in `AutoencoderTransformer` for tables of up to
-        2,000 rows and 1,000 features (0.1 if the code is ordered or keeps y), and 0 otherwise.
+        2,000 rows and 1,000 features (0.1 if the code is ordered), and 0 otherwise.
 
     masking_rate : float or "auto", default="auto"
         Share of the entries of a row that training replaces by the means of their columns, drawn

@@ -102,12 +102,16 @@ class Defaults:
         width = max(width, min_width)
         n_steps = self.max_steps if self.cross_fits else share_of_steps * self.max_steps
         widths = ((math.inf, (width, width)),)
-        unmasked = self.leave_whole()
-        return replace(unmasked, max_steps=int(n_steps), hidden_layer_sizes=widths)
+        return replace(
+            self.leave_whole(),
+            max_steps=int(n_steps),
+            hidden_layer_sizes=widths,
+            linear_weight=min(self.linear_weight, 0.1),
+        )
 
     def leave_whole(self):
         """Return defaults without masking, for networks whose task keeps codes useful by itself."""
-        return replace(self, linear_weight=min(self.linear_weight, 0.1), masking_rate=0.0)
+        return replace(self, masking_rate=0.0)
 
 
 class BaseAutoencoder(

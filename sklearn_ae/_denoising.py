@@ -303,7 +303,7 @@ class DenoisingAutoencoder(PairsMixin, BaseAutoencoder):
         Weight of the loss of the linear path alone, V z, which training adds to the loss. It keeps
         the code readable for linear models, and reconstructions are a little worse. Without a
         linear path it has no effect. "auto" is 0.5 in `AutoencoderTransformer` for tables of up to
-        2,000 rows and 1,000 features (0.1 if the code is ordered or keeps y), and 0 otherwise.
+        2,000 rows and 1,000 features (0.1 if the code is ordered), and 0 otherwise.
 
     learning_rate : float, default=0.002
         Learning rate at the peak of the schedule.

@@ -17,6 +17,7 @@ RIDGE = 0.01
 
 MAX_ITERATIONS = 30
 SMALLEST_EIGENVALUE = 1e-6  # of the first estimate of the covariance, in largest eigenvalues
+SMALLEST_SPREAD = 1e-12  # of the largest entry of a feature
 SMALLEST_CHANGE = 1e-3  # of the covariance, relative, at which the iterations end
 PART_ENTRIES = 2**23  # of the systems of equations that are solved at once
 ROWS_AT_ONCE = 256  # with about as many missing entries
@@ -25,8 +26,9 @@ ROWS_AT_ONCE = 256  # with about as many missing entries
 class FillMissing(nn.Module):
     """Fills NaN in standardised rows with their conditional means, given the observed entries.
 
-    The rows are taken for draws of a Gaussian with covariance F F' + noise · I. Rows without NaN
-    stay as they are, to the bit.
+    The rows, each feature divided by its own spread, are taken for draws of a Gaussian with
+    covariance F F' + noise · I. What is filled in therefore does not depend on the units of other
+    features. Rows without NaN stay as they are, to the bit.
 
     Parameters
     ----------
@@ -34,7 +36,10 @@ class FillMissing(nn.Module):
 
     Attributes
     ----------
+    spreads : tensor of shape (n_features,)
+        Standard deviations of the observed entries; 1 where these are equal.
     mean : tensor of shape (n_features,)
+        In units of the spreads, as all that follows.
     factors : tensor of shape (n_features, n_factors)
         F.
     noise : tensor of shape ()
@@ -42,6 +47,7 @@ class FillMissing(nn.Module):
 
     def __init__(self, n_features, n_factors):
         super().__init__()
+        self.register_buffer("spreads", torch.ones(n_features, dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("factors", torch.zeros(n_features, n_factors, dtype=torch.float64))
         self.register_buffer("noise", torch.ones((), dtype=torch.float64))
@@ -54,21 +60,74 @@ class FillMissing(nn.Module):
         index = is_missing.any(dim=1).nonzero().squeeze(1)
         if not len(index):
             return rows
-        n_features, n_factors = self.factors.shape
-        # A covariance of full rank is inverted once for all rows, few factors are solved by row.
-        has_full_rank = n_factors == n_features
-        precision = torch.linalg.inv(self.make_covariance()) if has_full_rank else None
-        filled = flat.clone()
-        for part in index.split(max(1, PART_ENTRIES // n_factors**2)):
-            u, is_observed = flat[part].double() - self.mean, ~is_missing[part]
-            if has_full_rank:
+        filled, precision = flat.clone(), self._invert()
+        for part in index.split(self._count_rows_at_once()):
+            is_observed = ~is_missing[part]
+            u = flat[part].double() / self.spreads - self.mean
+            if precision is not None:
                 means = fill_rows(u, is_observed, precision)[0]
             else:
                 means = self.infer_codes(u.masked_fill(~is_observed, 0.0), is_observed)[0]
                 means = means @ self.factors.T
+            means = ((means + self.mean) * self.spreads).to(flat)
             # Observed entries are not computed back from u: they keep their bits.
-            filled[part] = torch.where(is_observed, flat[part], (means + self.mean).to(flat))
+            filled[part] = torch.where(is_observed, flat[part], means)
         return filled.view(rows.shape)
+
+    def _invert(self):
+        """Return the inverse of a covariance of full rank, or None: few factors are solved by row.
+
+        It is inverted once for all rows.
+        """
+        n_features, n_factors = self.factors.shape
+        return torch.linalg.inv(self.make_correlations()) if n_factors == n_features else None
+
+    def _count_rows_at_once(self):
+        return max(1, PART_ENTRIES // self.factors.shape[1] ** 2)
+
+    @torch.no_grad()
+    def describe_missing(self, rows, generator=None):
+        """Return the conditional standard deviations of the missing entries of rows, and draws.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, n_features)
+            Standardised, with NaN.
+        generator : torch.Generator, default=None
+            Draws from the conditional distribution; None for no draws.
+
+        Returns
+        -------
+        deviations : tensor of shape (n, n_features), float64
+            0 where an entry is observed.
+        draws : tensor of the same shape
+            Draws minus conditional means; zeros without a generator.
+        """
+        is_missing, precision = rows.isnan(), self._invert()
+        deviations, draws = rows.new_zeros(2, *rows.shape, dtype=torch.float64)
+        index = is_missing.any(dim=1).nonzero().squeeze(1)
+        for part in index.split(self._count_rows_at_once()):
+            u, is_observed = rows[part].double() / self.spreads - self.mean, ~is_missing[part]
+            if precision is not None:
+                _, entries, _, cholesky = fill_rows(u, is_observed, precision)
+                # (n, n_most): features that pad have the identity, and are observed
+                variances = torch.cholesky_inverse(cholesky).diagonal(dim1=1, dim2=2)
+                noise = draw_like(variances, generator).unsqueeze(2)
+                # L' x = noise has the covariance of the inverse of L L'
+                drawn = torch.linalg.solve_triangular(cholesky.mT, noise, upper=True).squeeze(2)
+                variances = torch.zeros_like(u).scatter(1, entries, variances)
+                drawn = torch.zeros_like(u).scatter(1, entries, drawn)
+            else:
+                _, cholesky = self.infer_codes(u.masked_fill(~is_observed, 0.0), is_observed)
+                spread = self.noise * torch.cholesky_inverse(cholesky).flatten(1)
+                variances = spread @ multiply_pairs(self.factors).T + self.noise
+                noise = draw_like(u.new_empty(len(u), self.factors.shape[1], 1), generator)
+                codes = torch.linalg.solve_triangular(cholesky.mT, noise, upper=True)
+                drawn = self.noise.sqrt() * (codes.squeeze(2) @ self.factors.T)
+                drawn += self.noise.sqrt() * draw_like(u, generator)
+            hidden = ~is_observed * self.spreads
+            deviations[part], draws[part] = variances.sqrt() * hidden, drawn * hidden
+        return deviations, draws
 
     def infer_codes(self, centred, is_observed):
         """Return the mean code of each row given its observed entries, and Cholesky factors.
@@ -95,11 +154,22 @@ class FillMissing(nn.Module):
         targets = (centred @ self.factors).unsqueeze(-1)
         return torch.cholesky_solve(targets, cholesky).squeeze(-1), cholesky
 
+    def make_correlations(self):
+        """Return the covariance in units of the spreads, a tensor (n_features, n_features)."""
+        correlations = self.factors @ self.factors.T
+        correlations.diagonal().add_(self.noise)
+        return correlations
+
     def make_covariance(self):
-        """Return the covariance of the Gaussian, a tensor (n_features, n_features)."""
-        covariance = self.factors @ self.factors.T
-        covariance.diagonal().add_(self.noise)
-        return covariance
+        """Return the covariance of standardised rows, a tensor (n_features, n_features)."""
+        return self.spreads.unsqueeze(1) * self.make_correlations() * self.spreads
+
+
+def draw_like(tensor, generator):
+    """Return standard normal draws in the shape of a tensor; zeros without a generator."""
+    if generator is None:
+        return torch.zeros_like(tensor)
+    return torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator).to(tensor.device)
 
 
 def multiply_pairs(rows):
@@ -129,6 +199,8 @@ def fit_fill(rows, max_dense=MAX_DENSE):
        missing values", JMLR 11, 2010.
     """
     rows = rows.double()
+    spreads = measure_spreads(rows)
+    rows = rows / spreads
     # Where a sample of X has no value of a feature, its mean is that of X, which is u = 0.
     mean = rows.nanmean(dim=0).nan_to_num(nan=0.0)
     if rows.shape[1] > max_dense:
@@ -143,7 +215,17 @@ def fit_fill(rows, max_dense=MAX_DENSE):
         fill.factors.copy_(vectors * (variance - noise).clamp(min=0).sqrt())
         fill.noise.copy_(noise)
     fill.mean += mean
+    fill.spreads.copy_(spreads)
     return fill
+
+
+def measure_spreads(rows):
+    """Return the standard deviation of the observed entries of each feature, 1 where it is 0."""
+    centred = rows - rows.nanmean(dim=0)
+    spreads = centred.square().nanmean(dim=0).sqrt().nan_to_num(nan=0.0)
+    # of equal entries there is only rounding left
+    is_constant = spreads <= SMALLEST_SPREAD * rows.abs().nan_to_num(nan=0.0).amax(dim=0)
+    return torch.where(is_constant, 1.0, spreads)
 
 
 def estimate_covariance(rows):
