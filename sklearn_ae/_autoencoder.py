@@ -5,6 +5,7 @@ from numbers import Real
 
 from ._base import ONE_LAYER_FROM, BaseAutoencoder, Defaults, warn_of_pairs
 from ._compat import Interval, StrOptions, fit_context
+from ._rows import make_rows
 from ._targets import add_targets, encode_targets
 from ._task import Mask
 
@@ -515,3 +516,23 @@ class AutoencoderTransformer(BaseAutoencoder):
         units = None if model is None else self._target_units_
         task, table.names["_target_units_"] = add_targets(task, table, self.target_weight, units)
         return task
+
+
+class ScoresAutoencoder(AutoencoderTransformer):
+    """An autoencoder of normal scores, for estimators that hide it.
+
+    Ranks hide that rows are near copies: what tells is the rows that the scores are of.
+    """
+
+    def fit_scores(self, X, scores, **arguments):
+        """Fit to the normal scores of rows of X, with the arguments of `fit`."""
+        self.originals = X
+        try:
+            return self.fit(scores, **arguments)
+        finally:
+            del self.originals
+
+    def _make_table(self, X, rows, ranks, names, X_clean):
+        table = super()._make_table(X, rows, ranks, names, X_clean)
+        table.originals = make_rows(self.originals, rows.device, self._public_name)
+        return table

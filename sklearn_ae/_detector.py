@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._autoencoder import AutoencoderTransformer
+from ._autoencoder import AutoencoderTransformer, ScoresAutoencoder
 from ._compat import Interval, StrOptions, fit_context
 from ._normal_scores import NormalScores
 from ._plan import OptionsMixin
@@ -23,7 +23,7 @@ NEIGHBOUR_WEIGHT = 2.0  # of the distance from neighbours, where that from the c
 MAX_NEIGHBOURS_OF = 500  # rows among which neighbours are searched, drawn from more
 ROUNDING = 1e-6  # of normal scores, so that units do not matter in the last digit either
 MIN_ROWS = 4
-N_FOLDS = 20  # for a code in closed form
+N_FOLDS = 15  # for a code in closed form
 TAIL = 0.1  # of the held-out scores: how fast they go on beyond the largest
 
 NETWORK_PARAMETERS = (
@@ -33,7 +33,7 @@ NETWORK_PARAMETERS = (
 )
 
 
-class FoldedAutoencoder(AutoencoderTransformer):
+class FoldedAutoencoder(ScoresAutoencoder):
     """An autoencoder that also tells what its folds' networks make of rows that are new to them."""
 
     _public_name = "AutoencoderDetector"  # in messages
@@ -289,7 +289,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
             n_components = min(n_components, *u.shape)
         params = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
         network = FoldedAutoencoder(n_components, **params | {"random_state": seed})
-        network.fit(u, groups=groups)
+        network.fit_scores(X, u, groups=groups)
         folds = vars(network).pop("folds")
         self.autoencoder_ = network
         u = self._fill(u)
@@ -318,7 +318,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
     def _measure_held_out(self, X, groups, folds, seed):
         """Return how strange each row is to what was fitted to others; NaN where none was.
 
-        A code in closed form is computed anew for each of twenty folds; of networks there are as
+        A code in closed form is computed anew for each of fifteen folds; of networks there are as
         many as the training has judged.
         """
         network, strange = self.autoencoder_, np.full(len(X), np.nan)
@@ -523,7 +523,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
 
 
 def split_rows(n_rows, groups, seed):
-    """Return the rows to train on and those held out of each of up to twenty folds."""
+    """Return the rows to train on and those held out of each of up to fifteen folds."""
     if groups is None:
         folds = KFold(min(N_FOLDS, n_rows), shuffle=True, random_state=seed)
         return list(folds.split(np.empty(n_rows)))

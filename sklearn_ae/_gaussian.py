@@ -43,6 +43,9 @@ class FillMissing(nn.Module):
     factors : tensor of shape (n_features, n_factors)
         F.
     noise : tensor of shape ()
+    growth : tensor of shape ()
+        Of conditional standard deviations: the covariance is an estimate, and new rows are farther
+        from what it expects than those that it was found by.
     """
 
     def __init__(self, n_features, n_factors):
@@ -51,6 +54,7 @@ class FillMissing(nn.Module):
         self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("factors", torch.zeros(n_features, n_factors, dtype=torch.float64))
         self.register_buffer("noise", torch.ones((), dtype=torch.float64))
+        self.register_buffer("growth", torch.ones((), dtype=torch.float64))
 
     @torch.no_grad()
     def forward(self, rows):
@@ -125,7 +129,7 @@ class FillMissing(nn.Module):
                 codes = torch.linalg.solve_triangular(cholesky.mT, noise, upper=True)
                 drawn = self.noise.sqrt() * (codes.squeeze(2) @ self.factors.T)
                 drawn += self.noise.sqrt() * draw_like(u, generator)
-            hidden = ~is_observed * self.spreads
+            hidden = ~is_observed * self.spreads * self.growth
             deviations[part], draws[part] = variances.sqrt() * hidden, drawn * hidden
         return deviations, draws
 
@@ -216,6 +220,13 @@ def fit_fill(rows, max_dense=MAX_DENSE):
         fill.noise.copy_(noise)
     fill.mean += mean
     fill.spreads.copy_(spreads)
+    # the variance of a prediction by least squares, for so many observed rows and coefficients
+    n_rows, n_coefficients = (
+        float((~rows.isnan()).sum(dim=0).double().mean()),
+        fill.factors.shape[1],
+    )
+    n_coefficients = min(n_coefficients, n_rows / 2)
+    fill.growth.fill_(((n_rows + n_coefficients) / (n_rows - n_coefficients)) ** 0.5)
     return fill
 
 

@@ -3,14 +3,17 @@
 from numbers import Real
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import MissingIndicator
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._autoencoder import AutoencoderTransformer
-from ._compat import check_feature_names_in, fit_context
+from ._autoencoder import AutoencoderTransformer, ScoresAutoencoder
+from ._compat import StrOptions, check_feature_names_in, fit_context
+from ._isolation import isolate_torch
+from ._normal_scores import NormalScores
 from ._plan import OptionsMixin
 from ._rows import explain_errors
 from ._start import fills_better_untrained, find_fill
@@ -21,9 +24,9 @@ FLOATS = (np.float64, np.float32)  # dtypes that stay as they are; others become
 HIDDEN_RATE = 0.1  # of the entries, to train where none is missing
 
 NETWORK_PARAMETERS = (
-    *("hidden_layer_sizes", "activation", "optimizer", "learning_rate", "schedule"),
+    *("hidden_layer_sizes", "activation", "loss", "optimizer", "learning_rate", "schedule"),
     *("weight_decay", "batch_size", "max_epochs", "early_stopping", "validation_fraction"),
-    *("n_iter_no_change", "tol", "clip", "device", "random_state", "verbose"),
+    *("n_iter_no_change", "tol", "device", "random_state", "verbose"),
 )
 
 
@@ -34,15 +37,10 @@ def has_indicator(imputer):
     return True
 
 
-class HiddenEntriesAutoencoder(AutoencoderTransformer):
+class HiddenEntriesAutoencoder(ScoresAutoencoder):
     """An autoencoder whose loss counts the entries that were hidden from it, and no others."""
 
     _public_name = "AutoencoderImputer"  # in messages
-
-    def _make_table(self, X, rows, ranks, names, X_clean):
-        table = super()._make_table(X, rows, ranks, names, X_clean)
-        table.may_hold_out = False  # the imputer takes groups only
-        return table
 
     def _make_task(self, table, plan, model, seed):
         units = self._make_units(table.rows, table.moments, plan)
@@ -51,20 +49,41 @@ class HiddenEntriesAutoencoder(AutoencoderTransformer):
         rate = 1 - table.moments.observed_share or HIDDEN_RATE
         return Impute(table.rows, units, rate, fill)
 
+    @isolate_torch()
+    def describe_missing(self, X, generator):
+        """Return conditional standard deviations of the missing entries of X, and draws."""
+        model = self._model_
+        u = model.units.make_inputs(torch.from_numpy(X).to(model.get_device()))
+        deviations, draws = model.fill.describe_missing(u.as_subclass(torch.Tensor), generator)
+        # the network has made the errors smaller, by as much as held-out rows say
+        share = self.best_loss_ / self.start_loss_ if self.best_epoch_ and self.start_loss_ else 1.0
+        unit = model.units.scale * (share**0.5 if self.loss == "squared_error" else share)
+        return unit * deviations.cpu().numpy(), unit * draws.cpu().numpy()
+
 
 class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
     """Imputation by an autoencoder that starts at the conditional mean.
 
-    A missing entry is at first filled with its mean given the observed entries of its row, under a
-    Gaussian whose mean and covariance expectation maximisation finds [1]_: the best linear
-    imputation. An autoencoder with a code of full size then corrects these values. It is trained on
-    rows of which further entries are hidden, as many as are missing, and is kept only if it is
-    clearly better on hidden entries of rows that are new to it.
+    Each column is mapped to its normal scores, the normal quantiles of its ranks: a Gaussian copula
+    [2]_. A missing entry is at first filled with its mean given the observed entries of its row,
+    under a Gaussian of the scores that expectation maximisation finds [1]_. What is filled in
+    depends neither on units nor on skew, and is within the range of the column. An autoencoder with
+    a code of full size then corrects the scores. It is trained on rows of which further entries are
+    hidden, as many as are missing, and is kept only if it is clearly better on hidden entries of
+    rows that are new to it.
 
     Parameters
     ----------
     missing_values : int, float or np.nan, default=np.nan
         The placeholder of missing values. NaN of data frames are missing in any case.
+
+    sample_posterior : bool, default=False
+        Whether to fill missing entries with draws from their conditional distribution in place of
+        its means: for multiple imputation. Each call of `transform` draws anew.
+
+    loss : {"squared_error", "absolute_error"}, default="squared_error"
+        What should be small on average: missing entries are filled with conditional means, or with
+        medians.
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         As in `AutoencoderTransformer`, as are the parameters that are not described here.
@@ -104,9 +123,6 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
     tol : float, default=0.0001
         Smallest decrease that counts as an improvement.
 
-    clip : bool, default=False
-        Clip imputed values to the range of their feature in `fit`.
-
     add_indicator : bool, default=False
         Append the columns of a :class:`~sklearn.impute.MissingIndicator` to the output.
 
@@ -117,7 +133,8 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         Torch device.
 
     random_state : int, RandomState instance or None, default=None
-        Determines the hidden entries, the held-out rows, their order and the initial weights.
+        Determines the hidden entries, the held-out rows, their order, the initial weights and the
+        draws of `sample_posterior`.
 
     verbose : {0, 1, 2}, default=0
         1: a progress bar over the epochs. 2: one line per epoch.
@@ -125,7 +142,7 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     autoencoder_ : AutoencoderTransformer or None
-        The fitted autoencoder of the features that are not empty; None if all are.
+        The autoencoder of the normal scores of features that are not empty; None if all are.
 
     indicator_ : MissingIndicator or None
         None if `add_indicator` is False.
@@ -143,13 +160,17 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Imputed values are conditional means: they vary less than the values that are missing. There is
-    no `sample_posterior` as in `IterativeImputer`, and so no multiple imputation.
+    Imputed values are conditional means: they vary less than the values that are missing. For
+    standard errors of what is computed from them, fit it to five imputations with
+    `sample_posterior` and pool the results by Rubin's rules [3]_. Columns of few levels are filled
+    with means between levels; round them where levels are needed.
 
     References
     ----------
     .. [1] Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM
        algorithm", Journal of the Royal Statistical Society B 39, 1977.
+    .. [2] Zhao and Udell, "Missing value imputation for mixed data via Gaussian copula", KDD 2020.
+    .. [3] Rubin, "Multiple imputation for nonresponse in surveys", Wiley, 1987.
 
     Examples
     --------
@@ -169,6 +190,8 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
             name: AutoencoderTransformer._parameter_constraints[name] for name in NETWORK_PARAMETERS
         },
         "missing_values": [Real],  # NaN, too
+        "loss": [StrOptions({"squared_error", "absolute_error"})],
+        "sample_posterior": ["boolean"],
         "add_indicator": ["boolean"],
         "keep_empty_features": ["boolean"],
     }
@@ -177,6 +200,8 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         self,
         *,
         missing_values=np.nan,
+        sample_posterior=False,
+        loss="squared_error",
         hidden_layer_sizes="auto",
         activation="silu",
         optimizer="adam",
@@ -189,7 +214,6 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         validation_fraction="auto",
         n_iter_no_change=30,
         tol=1e-4,
-        clip=False,
         add_indicator=False,
         keep_empty_features=False,
         device="auto",
@@ -197,6 +221,8 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         verbose=0,
     ):
         self.missing_values = missing_values
+        self.sample_posterior = sample_posterior
+        self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.optimizer = optimizer
@@ -209,7 +235,6 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
-        self.clip = clip
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
         self.device = device
@@ -217,7 +242,7 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, groups=None):
+    def fit(self, X, y=None, *, groups=None, X_val=None):
         """Fit the imputer to X.
 
         Parameters
@@ -229,6 +254,8 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         groups : array-like of shape (n_samples,), default=None
             Label of the group of each row: the subject, the series. A group is never both
             trained on and held out.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Rows to hold out, in place of a share of X.
 
         Returns
         -------
@@ -250,7 +277,7 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         stand_in = object.__new__(type(self))
         vars(stand_in).update(vars(self))
         X = stand_in._mark_missing(X, reset=True)
-        is_empty, autoencoder = np.isnan(X).all(axis=0), None
+        is_empty, autoencoder, scores = np.isnan(X).all(axis=0), None, None
         n_components = int((~is_empty).sum())
         # New rows may miss features that have been complete here.
         indicator = MissingIndicator(error_on_new=False).fit(X) if self.add_indicator else None
@@ -260,8 +287,18 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
                 params["max_epochs"] = 0
             # A code of full size, and no correction: epoch 0 reconstructs the conditional means.
             autoencoder = HiddenEntriesAutoencoder(n_components, init="linear", **params)
-            autoencoder.fit(X[:, ~is_empty], groups=groups)
-        fitted = {"indicator_": indicator, "autoencoder_": autoencoder, "_is_empty": is_empty}
+            scores = NormalScores(X[:, ~is_empty])
+            if X_val is not None:
+                X_val = scores.transform(stand_in._mark_missing(X_val, reset=False)[:, ~is_empty])
+            known = X[:, ~is_empty]
+            autoencoder.fit_scores(known, scores.transform(known), groups=groups, X_val=X_val)
+        fitted = {
+            "indicator_": indicator,
+            "autoencoder_": autoencoder,
+            "random_state_": check_random_state(self.random_state),
+            "_is_empty": is_empty,
+            "_scores": scores,
+        }
         # All at once and last: an error leaves the imputer as it was.
         self.__dict__ = {**vars(stand_in), **fitted}
         return self
@@ -283,13 +320,30 @@ class AutoencoderImputer(OptionsMixin, TransformerMixin, BaseEstimator):
         X = self._mark_missing(X, reset=False)
         restored, known = np.zeros_like(X), ~self._is_empty
         if np.isnan(X[:, known]).any():
-            restored[:, known] = np.asarray(self.autoencoder_.reconstruct(X[:, known]))
+            restored[:, known] = self._fill(X[:, known])
         # The network changes observed entries, too, as any autoencoder: only missing ones are its.
         filled = np.where(np.isnan(X), restored, X)
         filled = filled if self.keep_empty_features else filled[:, known]
         if self.indicator_ is None:
             return filled
         return np.hstack([filled, self.indicator_.transform(X).astype(X.dtype)])
+
+    def _fill(self, X):
+        """Return rows whose missing entries are filled, without empty features."""
+        u, filled = self._scores.transform(X), X.copy()
+        # (n, n_known) of scores
+        means, generator = np.asarray(self.autoencoder_.reconstruct(u)), None
+        if self.sample_posterior:
+            generator = torch.Generator().manual_seed(self.random_state_.randint(2**31))
+        deviations, draws = self.autoencoder_.describe_missing(u, generator)
+        for j, missing in enumerate(np.isnan(X).T):
+            mean = means[missing, j]
+            if self.sample_posterior or self.loss == "absolute_error":
+                filled[missing, j] = self._scores.restore_column(j, mean + draws[missing, j])
+            else:
+                spread = deviations[missing, j]
+                filled[missing, j] = self._scores.average_column(j, mean, spread)
+        return filled
 
     @available_if(has_indicator)
     def inverse_transform(self, X):

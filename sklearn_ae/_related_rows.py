@@ -63,7 +63,7 @@ def describe_related_rows(table, held_out=None):
     if held_out is None:
         # X_val has no X_clean, so that pairs cannot be held out by it
         remedy = f"{groups}, or {others}" if table.may_hold_out else groups
-        found = find_related_rows(table.rows)
+        found = find_related_rows(table.originals or table.rows)
     else:
         remedy, found = f"another {others}", find_copied_rows(table.rows, held_out)
     if found is None:

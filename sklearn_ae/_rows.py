@@ -234,9 +234,11 @@ class Table:
         Rows that the user holds out.
     labels, held_out_labels : Targets or None
         What the code of each row should keep, too.
+    originals : Rows or None
+        What these rows were made of, by which it is told whether they are related.
     """
 
-    groups = held_out = labels = held_out_labels = None
+    groups = held_out = labels = held_out_labels = originals = None
     may_hold_out = True  # whether the user may hold out rows
 
     def __init__(self, X, rows, ranks, names):
