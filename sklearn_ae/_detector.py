@@ -24,7 +24,7 @@ MAX_NEIGHBOURS_OF = 500  # rows among which neighbours are searched, drawn from 
 ROUNDING = 1e-6  # of normal scores, so that units do not matter in the last digit either
 MIN_ROWS = 4
 N_FOLDS = 15  # for a code in closed form
-TAIL = 0.1  # of the held-out scores: how fast they go on beyond the largest
+TAIL = 0.2  # of the held-out scores: how fast they go on beyond the largest
 
 NETWORK_PARAMETERS = (
     *("hidden_layer_sizes", "activation", "conv_filters", "image_shape", "loss", "optimizer"),
