@@ -95,13 +95,13 @@ class Defaults:
     def widen(self, min_width, share_of_steps):
         """Return defaults for networks that do the work of many.
 
-        Their first layer is wide for any code size, and their second as wide. Large tables need
-        fewer steps. No entries are masked: fewer components are noise enough.
+        Their first layer is wide for any code size, and their second half as wide. Large tables
+        need fewer steps. No entries are masked: fewer components are noise enough.
         """
         (_, (width, *_)), *_ = self.hidden_layer_sizes
         width = max(width, min_width)
         n_steps = self.max_steps if self.cross_fits else share_of_steps * self.max_steps
-        widths = ((math.inf, (width, width)),)
+        widths = ((math.inf, (width, width // 2)),)
         return replace(
             self.leave_whole(),
             max_steps=int(n_steps),

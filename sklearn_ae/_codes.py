@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from ._compat import warn_user
+from ._gaussian import FillMissing
 
 # In training an ordered code is decoded so many times. This share of the times it is whole, else
 # cut at a size from a distribution that is even in the logarithm of the size plus `SMALL_SIZES`.
-COPIES = 3
+COPIES = 2
 SHARE_WHOLE = 0.4
 SMALL_SIZES = 2
 
@@ -123,6 +124,27 @@ class PlainCode(nn.Module):
             Has the chosen weights.
         """
         return {}
+
+    def make_fill(self, linear):
+        """Return the `FillMissing` that suits a decoder's linear path, if the code has a density.
+
+        Parameters
+        ----------
+        linear : torch.nn.Module or None
+        """
+
+    def widen(self, codes, u, linear):
+        """Return codes of filled rows as they are, or wider if they are distributions.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, n_values)
+        u : tensor of shape (n, n_features)
+            The rows, with NaN.
+        linear : torch.nn.Module or None
+            The decoder's linear path to rows.
+        """
+        return codes
 
     def truncate(self, n_components):
         """Return this code with fewer components, or raise a ValueError if it has no order."""
@@ -368,6 +390,58 @@ class GaussianCode(PlainCode):
         # Kullback and Leibler's, of independent Gaussians from the standard one
         divergence = (mean.square() + spread).sum(dim=-1) / 2 - mean.shape[-1] / 2
         return divergence, self.log_noise.float()
+
+    def make_fill(self, linear):
+        """Return the `FillMissing` of probabilistic PCA; None without a linear path to rows."""
+        if linear is None:
+            return None
+        # (n_features, n_components): with the digits that float32 has rounded off
+        weight = linear.weight.double() + linear.rest.double()
+        fill = FillMissing(*weight.shape).to(weight.device)
+        fill.factors, fill.noise = weight.detach(), self.log_noise.double().exp()
+        if linear.bias is not None:
+            fill.mean = linear.bias.detach().double()
+        return fill
+
+    def widen(self, codes, u, linear):
+        """Return distributions that know of the observed entries alone.
+
+        Their variances grow as those of probabilistic PCA, the start, do: exactly before training.
+        """
+        factors = self.make_factors(codes, u, linear)
+        if factors is None:
+            return codes
+        mean, _ = codes.chunk(2, dim=-1)
+        return torch.cat([mean, factors.square().sum(dim=-1).log().clamp(max=0)], dim=-1)
+
+    def make_factors(self, codes, u, linear):
+        """Return factors F of the covariances F F' of the codes of rows with missing entries.
+
+        Codes are uncorrelated given whole rows; given some of the entries they are not.
+
+        Parameters
+        ----------
+        codes, u, linear
+            As in `widen`.
+
+        Returns
+        -------
+        factors : tensor of shape (n, n_components, n_components), or None
+            None if no entry is missing, or without a linear path.
+        """
+        is_missing, fill = u.isnan(), self.make_fill(linear)
+        if fill is None or not is_missing.any():
+            return None
+        # the covariance of the code is noise times the inverse of L L'; the last row is a whole one
+        is_observed = torch.cat([~is_missing, torch.ones_like(is_missing[:1])])
+        _, cholesky = fill.infer_codes(torch.zeros_like(u[:1]).double(), is_observed)
+        unit = torch.eye(self.n_components, dtype=torch.float64, device=u.device)
+        factors = torch.linalg.solve_triangular(cholesky.mT, unit, upper=True)
+        whole = factors[-1].square().sum(dim=-1)
+        _, log_variance = codes.chunk(2, dim=-1)
+        # training has changed the variance given whole rows by so much
+        change = (log_variance.double().exp() / whole).sqrt()
+        return (change.unsqueeze(-1) * factors[:-1]).to(codes)
 
     def finish(self, trial):
         """Set the noise to that of the training rows where no rows have judged an epoch."""

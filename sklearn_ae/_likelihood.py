@@ -183,24 +183,29 @@ class Likelihood:
         """Return a bound for each of some rows of X, (n,), float64."""
         u = self.model.units.standardize(rows.to(self.dtype))
         filled = self.model.complete_inputs(u, rows)
-        posterior = check_results(run_network(self.model.encoder, filled), "codes")
+        codes = run_network(self.model.encoder, filled)
+        mean, log_variance = check_results(codes, "codes").chunk(2, dim=-1)
+        factors = self.model.code.make_factors(codes, u, self.model.path_to_rows)
+        if factors is None:
+            factors = torch.diag_embed((log_variance / 2).exp())
         # One draw at a time: all of them together would need n_draws times the memory.
-        weights = torch.stack([self.weigh_draw(u, posterior, draw) for draw in self.draws])
+        weights = torch.stack([self.weigh_draw(u, mean, factors, draw) for draw in self.draws])
         # (n_draws, n) becomes (n_bounds, n_samples, n): the mean of several bounds is one, too.
         weights = weights.double().unflatten(0, (-1, self.n_samples))
         bounds = (weights.logsumexp(dim=1) - math.log(self.n_samples)).mean(dim=0)
         # a row without any value has a density of 1, which says nothing of it
         return check_results(bounds, "scores").masked_fill(u.isnan().all(dim=1), math.nan)
 
-    def weigh_draw(self, u, posterior, draw):
+    def weigh_draw(self, u, mean, factors, draw):
         """Return the logarithm of p(x, z) / q(z | x) of each row for one draw of z.
 
-        Only observed entries of a row count: u has NaN elsewhere.
+        Only observed entries of a row count: u has NaN elsewhere. The codes have covariances
+        F F', with triangular factors F.
         """
-        mean, log_variance = posterior.chunk(2, dim=-1)
-        codes = mean + (log_variance / 2).exp() * draw
+        codes = mean + factors @ draw
         # log p(z) / q(z | x): the normalising constants of the two Gaussians cancel out.
-        log_ratio = (draw.square() - codes.square() + log_variance).sum(dim=-1) / 2
+        log_determinant = factors.diagonal(dim1=1, dim2=2).abs().log().sum(dim=-1)
+        log_ratio = (draw.square() - codes.square()).sum(dim=-1) / 2 + log_determinant
         outputs, units = run_network(self.model.decoder, codes), self.model.units
         if units.has_logits:
             targets = units.restore_targets(u)

@@ -105,6 +105,11 @@ class Model(nn.Module):
         """What stands between encoder and decoder."""
         return self.decoder.code
 
+    @property
+    def path_to_rows(self):
+        """The decoder's linear path, or None if there is none or if it computes logits."""
+        return None if self.units.has_logits else self.decoder.linear
+
     def forward(self, u):
         """Map standardised rows (n, n_features) to their reconstruction (n, n_outputs)."""
         return self.decoder(self.compute_codes(u))
@@ -142,7 +147,8 @@ class Model(nn.Module):
 
     def fill_missing(self, u):
         """Return standardised rows without NaN, if missing values can be filled."""
-        return u if self.fill is None else self.fill(u)
+        fill = self.code.make_fill(self.path_to_rows) or self.fill
+        return u if fill is None else fill(u)
 
     def complete_inputs(self, u, rows):
         """Return standardised rows of X without NaN, or raise an error if a number is infinite.
@@ -203,8 +209,9 @@ class Model(nn.Module):
 
     def encode_distribution(self, rows):
         """Return what the encoder makes of rows of X: means and log-variances of Gaussian codes."""
-        u = self.complete_inputs(self.input_units.make_inputs(rows), rows)
-        return check_results(run_network(self.encoder, u), "codes")
+        u = self.input_units.make_inputs(rows)
+        codes = run_network(self.encoder, self.complete_inputs(u, rows))
+        return check_results(self.code.widen(codes, u, self.path_to_rows), "codes")
 
     def decode(self, codes, clip=False):
         """Return the rows of X (n, n_outputs) of codes (n, n_components).

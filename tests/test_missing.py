@@ -345,6 +345,43 @@ def test_bits_with_holes():
     assert AutoencoderTransformer(3, loss="binary_cross_entropy", **QUICK).fit(bits).score(bits) > 0
 
 
+@pytest.mark.parametrize("n_components", [1, 5, 30])
+def test_the_start_knows_of_observed_entries_alone(n_components):
+    fitted = start(n_components, VariationalAutoencoder).fit(WHOLE)
+    mean, covariance = fitted.mean_, read_covariance(fitted)
+    rows = np.vstack([X_TEST[:40], punch_holes(WHOLE_TEST[:20], 0.9)])
+    rows[0, 1:] = np.nan
+    expected = [
+        multivariate_normal(mean[o], covariance[np.ix_(o, o)]).logpdf(row[o])
+        for row in rows
+        for o in [~np.isnan(row)]
+    ]
+    # biases of the networks are in float32
+    assert_allclose(fitted.score_samples(rows), expected, rtol=1e-6, atol=3e-5)
+    # the posterior of a code, whose covariance with the rows is the decoder's
+    size = fitted.n_components_
+    decoder = copy.deepcopy(fitted.decoder_).double()
+    codes = torch.cat([torch.eye(size), torch.zeros(1, size)]).double()
+    decoded = fitted.scale_ * decoder(codes).detach().numpy()
+    factors = decoded[:-1] - decoded[-1]  # (n_components, n_features)
+    found_mean, found_deviation = fitted.posterior(rows)
+    for number, row in enumerate(rows):
+        o = ~np.isnan(row)
+        weights = np.linalg.solve(covariance[np.ix_(o, o)], factors[:, o].T).T
+        assert_allclose(found_mean[number], weights @ (row[o] - mean[o]), atol=2e-4)
+        variance = 1 - (weights * factors[:, o]).sum(axis=1)
+        assert_allclose(found_deviation[number], np.sqrt(variance), rtol=1e-3, atol=1e-4)
+    empty = np.full((1, 30), np.nan)
+    assert_allclose(fitted.posterior(empty)[1], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_posteriors_cover_the_codes_of_whole_rows(share):
+    fitted = VariationalAutoencoder(3, **QUICK).fit(WHOLE)
+    mean, deviation = fitted.posterior(punch_holes(WHOLE_TEST, share))
+    assert (np.abs(fitted.transform(WHOLE_TEST) - mean) < 2 * deviation).mean() > 0.9
+
+
 def test_a_likelihood_of_few_entries_is_that_of_the_margin():
     fitted = start(29, VariationalAutoencoder).fit(X)
     mean, covariance = fit_gaussian(X)

@@ -160,6 +160,7 @@ def test_the_start_is_the_best_linear_one_for_its_beta(beta):
             assert measure(moved, noise * change[6]) >= best - 1e-9
 
 
+@pytest.mark.filterwarnings("ignore:Column . has")
 @given(
     st.lists(st.just(0.0) | st.floats(1e-6, 100), min_size=1, max_size=12),
     st.integers(1, 8),
