@@ -87,6 +87,7 @@ EXAMPLES = [
     "plot_one_fit_for_all_sizes.py",
     "plot_reconstructions.py",
     "plot_code_scatter.py",
+    "plot_codes_with_y.py",
     "plot_closed_form.py",
     "plot_loss_curves.py",
     "plot_interpolation.py",

@@ -332,8 +332,9 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
             known, new = (self._fill(measure(scores, X[rows])) for rows in (train, valid))
             code = fit(known)
             spread = Spread.of_rows(*code(known))
-            few = known[:: -(-len(known) // MAX_NEIGHBOURS_OF)]
-            near, _ = find_near(few, new, self.n_neighbors)
+            # as many as new rows will be compared with, if there are so many
+            few = np.linspace(0, len(known) - 1, min(len(known), MAX_NEIGHBOURS_OF)).astype(int)
+            near, _ = find_near(known[few], new, self.n_neighbors)
             strange[valid] = self._add_up(spread.measure(*code(new)), near, X[valid])
         return strange
 

@@ -176,7 +176,7 @@ def use(estimator, X):
     assert len(estimator.get_feature_names_out()) == n_codes
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:Column")
 @pytest.mark.parametrize("name", FITTED)
 @draw_fewer(1 / 3)
 @given(table=tables)
@@ -193,7 +193,7 @@ def test_estimators(name, table):
             check_message(error)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:Column")
 @pytest.mark.parametrize(
     "name", ["linear start", "all codes", "textbook", "one code", "denoising", "convolutional"]
 )
