@@ -98,9 +98,9 @@ plt.show()
 # --------------------------------------
 # What is filled in looks as sure as what was measured. `sample_posterior=True` draws the missing
 # entries in place of their means, anew in each call. A regression is fitted to five such tables,
-# and pooled by Rubin's rules: its variance is the mean of the five variances, plus 6/5 of the variance
-# between the five coefficients. Here blood pressure predicts the progress of diabetes, and the true
-# coefficient is that of the whole table.
+# and pooled by Rubin's rules: its variance is the mean of the five variances, plus 6/5 of the
+# variance between the five coefficients. Here blood pressure predicts the progress of diabetes, and
+# the true coefficient is that of the whole table.
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
