@@ -13,19 +13,16 @@ from ._task import Mask
 class AutoencoderTransformer(BaseAutoencoder):
     """Autoencoder that starts as PCA.
 
-    An autoencoder [1]_ encodes each row of X as a code of `n_components` numbers and decodes
-    the code to reconstruct the row. This network is the sum of a linear path, which starts as
-    the PCA of X, and a nonlinear correction. It computes::
+    An autoencoder [1]_ encodes each row of X as a code of `n_components` numbers, from which it
+    reconstructs the row. This one is the sum of a linear path and a nonlinear correction::
 
         input   u = (x - mean_) / scale_
         code    z = scale_ (W u + f(u))
         output  û = V z / scale_ + g(z / scale_),   x̂ = scale_ û + mean_
 
-    W and V are matrices; f and g are networks: dense, convolutional or custom. Before the first
-    gradient step, `transform` equals that of `sklearn.decomposition.PCA`. What goes beyond PCA,
-    the correction in closed form (`init`) and then the trained network, is kept only if its loss
-    on rows that are new to it is clearly lower. If X has nothing to learn, the result is
-    exactly PCA.
+    W and V start as the PCA of X; f and g are networks: dense, convolutional or custom. Before the
+    first gradient step, `transform` equals that of `sklearn.decomposition.PCA`. What goes beyond
+    PCA is kept only if its loss on new rows is clearly lower. See :doc:`/user_guide/idea`.
 
     Parameters
     ----------
@@ -37,17 +34,12 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     ordered : bool, default=False
         Whether the code is ordered as that of PCA is: its first k numbers are a code of size k, for
-        every k. `truncated` returns the autoencoder with that code size, and `inverse_transform`
-        takes the first k columns of codes. In training each row is decoded from its whole code and
-        from its first numbers, as many as are drawn [6]_. After training the numbers are made
-        uncorrelated on X, without loss, if `code_activation` is "identity". Held-out rows judge by
-        the mean loss over the sizes 1, 2, 4, … and `n_components`; at none of these may it be more
-        than 0.001 worse than PCA, in variances of X. Reconstructions are a little worse than
-        those of a fit for one size. A custom decoder is not told how many numbers are given.
-        Other values of "auto" are: two hidden layers of equal widths, at least 256 and else that
-        of the first layer; batches of at least 256 rows; a weight decay of 0.1 / n_samples; 900
-        steps for large tables. Where `init` solves the last layer of the decoder, one is solved
-        for each size or, for large tables, for the sizes 1, 2, 4, … and `n_components`.
+        every k [6]_. `truncated` returns the autoencoder with that code size, and
+        `inverse_transform` takes the first k columns of codes. The numbers are uncorrelated on X.
+        Held-out rows judge by the mean loss over the sizes 1, 2, 4, … and `n_components`; at none
+        of these may it be more than 0.001 worse than PCA, in variances of X. Reconstructions are a
+        little worse than those of a fit for one size. See :doc:`/user_guide/ordered`, also for the
+        values of "auto".
 
     hidden_layer_sizes : array-like of int, int or "auto", default="auto"
         Widths of the hidden layers of the encoder; the decoder mirrors them. ``()`` for none.
