@@ -229,7 +229,7 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows. NaN is a missing value. Sparse rows are made dense.
+            At least four rows. NaN is a missing value. Sparse rows are made dense.
         y : object, default=None
             Ignored; here for scikit-learn's convention.
         groups : array-like of shape (n_samples,), default=None
@@ -326,7 +326,9 @@ class AutoencoderDetector(OptionsMixin, OutlierMixin, BaseEstimator):
             folds = [(self._fit_pca, *rows) for rows in split_rows(len(X), groups, seed)]
         for fit, train, valid in folds:
             # quantiles, too, are those of rows that were trained on: a new row may be beyond them
-            scores = NormalScores(X[train])
+            seen = X[train]
+            seen[0] = np.where(np.isnan(seen).all(axis=0), np.nanmedian(X, axis=0), seen[0])
+            scores = NormalScores(seen)
             # a column may be constant in a fold, and would have no unit there
             scores.deviations = self._scores.deviations
             known, new = (self._fill(measure(scores, X[rows])) for rows in (train, valid))

@@ -221,11 +221,8 @@ def fit_fill(rows, max_dense=MAX_DENSE):
     fill.mean += mean
     fill.spreads.copy_(spreads)
     # the variance of a prediction by least squares, for so many observed rows and coefficients
-    n_rows, n_coefficients = (
-        float((~rows.isnan()).sum(dim=0).double().mean()),
-        fill.factors.shape[1],
-    )
-    n_coefficients = min(n_coefficients, n_rows / 2)
+    n_rows = max(2.0, float((~rows.isnan()).sum(dim=0).double().mean()))
+    n_coefficients = min(fill.factors.shape[1], n_rows / 2)
     fill.growth.fill_(((n_rows + n_coefficients) / (n_rows - n_coefficients)) ** 0.5)
     return fill
 

@@ -134,6 +134,11 @@ def compute_odds(column):
     return min(1.0, n_equal / max(len(column) * (len(column) - 1) - n_equal, 1))
 
 
+def compute_chance(rows):
+    """Return the mean odds, over the columns, that two observed values are equal."""
+    return np.mean([compute_odds(column[~np.isnan(column)]) for column in rows.T])
+
+
 def find_related_rows(rows):
     """Return a sentence on how rows depend on each other, or None if nothing shows that."""
     n_rows, n_features = rows.shape
@@ -241,6 +246,8 @@ def measure_near_copies(rows, others):
     # equal rows have the same neighbours: they would count several times
     _, index = np.unique(fill_with_largest(rows), axis=0, return_index=True)
     rows = rows[index]
+    if has_holes(rows, others) and compute_chance(rows) > MAX_CHANCE:
+        return 0.0  # few of the shared values differ, and rows are near by chance
     # (n_different, n_others)
     distances = compute_distances(rows, others)
     distances[are_equal(distances, rows, others)] = np.inf
@@ -300,8 +307,7 @@ def are_equal(distances, rows, others):
     found = is_zero(distances, rows)
     if not has_holes(rows, others):
         return found
-    chance = np.mean([compute_odds(column[~np.isnan(column)]) for column in rows.T])
-    if chance > MAX_CHANCE:
+    if compute_chance(rows) > MAX_CHANCE:
         return found
     known, others_known = ((~np.isnan(part)).astype(float) for part in (rows, others))
     n_shared = known @ others_known.T

@@ -111,7 +111,9 @@ class Units(nn.Module):
 
     def standardize_values(self, values):
         """Return a value, or one for each feature, as u: a float64 NumPy array."""
-        return (np.asarray(values, dtype=np.float64) - self.mean.cpu().numpy()) / self.scale
+        # where the mean itself overflows, `check_range` says so later
+        with np.errstate(invalid="ignore"):
+            return (np.asarray(values, dtype=np.float64) - self.mean.cpu().numpy()) / self.scale
 
     def standardize_length(self, length):
         """Return a distance in units of X, such as a standard deviation, in units of u."""

@@ -1,5 +1,6 @@
 """The detector: its score is made of what it says, and its threshold keeps its word."""
 
+import io
 import pickle
 
 import numpy as np
@@ -24,6 +25,7 @@ from zoo import draw_fewer
 
 from sklearn_ae import AutoencoderDetector
 from sklearn_ae._normal_scores import NormalScores
+from sklearn_ae.export import to_onnx
 from sklearn_ae.inspection import AnomalyDisplay
 
 FRAME, Y = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -272,6 +274,18 @@ def test_missing_values():
     X[:, 2] = np.nan
     with pytest.raises(ValueError, match="no value at all in column 2"):
         detector.fit(X)
+
+
+def test_a_column_with_a_single_value_is_no_trouble():
+    X = BENIGN[:60].copy()
+    X[1:, 4] = np.nan
+    X[2, 4] = 2 * X[0, 4]
+    assert np.isfinite(AutoencoderDetector(**PARAMS).fit(X).held_out_scores_).all()
+
+
+def test_it_is_not_exported():
+    with pytest.raises(TypeError, match="AutoencoderDetector"):
+        to_onnx(AutoencoderDetector(**PARAMS).fit(BENIGN[:60]), io.BytesIO())
 
 
 def test_sparse_rows_and_data_frames_are_as_arrays(fitted):
