@@ -482,7 +482,7 @@ class AutoencoderTransformer(BaseAutoencoder):
                 f"target_weight={self.target_weight} needs y, the labels or numbers that the code "
                 "shall keep. Pass y, or set target_weight=0."
             )
-        if not reset and not hasattr(self, "_target_units_"):
+        if not reset and "_target_units_" not in vars(self):
             raise ValueError(
                 "The last fit had no targets. Fit with warm_start=False, or set target_weight=0."
             )
