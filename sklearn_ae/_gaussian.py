@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-MAX_ROWS = 20_000  # for the Gaussian, spread evenly over X
+MAX_ROWS = 5_000  # for the Gaussian, spread evenly over X
 MAX_DENSE = 128  # features: of more, the covariance is a product of few factors plus noise
 
 # Where nothing is trained, rows are filled once, and a full covariance may take longer. It fills
-# much better: on MNIST the error is 0.75 of that by 50 factors.
+# much better: on MNIST the error is 0.75 of that by few factors.
 MAX_DENSE_UNTRAINED, MAX_ROWS_UNTRAINED = 1000, 5_000
-MAX_FACTORS, ROWS_A_FACTOR = 50, 10
+MAX_FACTORS, ROWS_A_FACTOR = 30, 10
 
 # Ridge of the covariance, in mean variances: it keeps the covariance regular where few rows have
 # both entries of a pair of features.

@@ -152,8 +152,9 @@ COVARIANCE = np.array([[2.0, 1.2, 0.3], [1.2, 1.5, -0.4], [0.3, -0.4, 1.0]])
 def test_expectation_maximisation_finds_the_covariance():
     rows = np.random.RandomState(0).multivariate_normal(MEAN, COVARIANCE, size=20_000)
     mean, covariance = fit_gaussian(punch_holes(rows, 0.3))
-    assert_allclose(covariance, COVARIANCE, atol=0.06)
-    assert_allclose(mean, MEAN, atol=0.04)
+    # it is found from 5,000 of the rows
+    assert_allclose(covariance, COVARIANCE, atol=0.12)
+    assert_allclose(mean, MEAN, atol=0.08)
 
 
 def maximise_likelihood(rows, n_iterations=200):
