@@ -41,8 +41,9 @@ LARGEST_SHARE = 0.4  # of many rows with such a sign; of few rows chance explain
 # tables of answers, counts and categories it explains 0.4 to 4.5 times as many as there are; in
 # draws with replacement from 36 tables of measurements at most 0.2 times, but for two of counts
 # that repeat themselves.
-EXPLAINED = 0.4
+EXPLAINED = 0.3
 MIN_REPEATS = 10  # times that each row comes, on average, if columns with few values are the cause
+MAX_SHARE_OF_ONE = 0.1  # of the rows, that are equal to each other
 MAX_COMPARED = 2**27  # entries of pairs of rows
 MAX_DIFFERENT = 4  # columns in which two rows are nearly equal: those of two questions, as one-hot
 MAX_PAIRS = 20_000  # of such rows
@@ -92,14 +93,20 @@ def are_repeats(rows, labels):
     labels : ndarray of int of shape (n_rows,)
         The same where rows are equal.
     """
-    n_rows, n_features = rows.shape
-    counts = np.bincount(labels).astype(float)
+    counts, n_features = np.bincount(labels).astype(float), rows.shape[1]
+    kept = np.arange(len(labels))
+    if MAX_SHARE_OF_ONE < counts.max() / len(labels) < 1 - MAX_SHARE_OF_ONE:
+        # one answer that most give, such as none, has more equal pairs than columns can explain
+        kept = kept[labels != counts.argmax()]
+        counts = np.bincount(labels[kept]).astype(float)
+        counts = counts[counts > 0]
+    n_rows = len(kept)
     n_equal = (counts * (counts - 1)).sum() / 2  # pairs
     if not n_equal or n_features == 1:
         # a single column has no others by which chance could be told from copies
         return n_rows >= MIN_REPEATS * len(counts)
     n_sample = min(n_rows, MAX_ROWS, max(MIN_ROWS, math.isqrt(MAX_COMPARED // n_features)))
-    index = np.sort(np.random.RandomState(0).choice(n_rows, n_sample, replace=False))
+    index = kept[np.sort(np.random.RandomState(0).choice(n_rows, n_sample, replace=False))]
     values = rows.read(torch.from_numpy(index).to(rows.home)).double().cpu().numpy()
     # (n_sample, n_features)
     values = fill_with_largest(values)
